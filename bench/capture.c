@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Opens captures. A file of its own because a filter is compiled with
+ * <pcap/bpf.h>, which does not go together with <linux/bpf.h>.
+ */
+#include <pcap/pcap.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "references.h"
+
+pcap_t *capture_open(const struct target *target, const char *filter,
+		     bool immediate)
+{
+	char errbuf[PCAP_ERRBUF_SIZE];
+	struct bpf_program program;
+	pcap_t *p = pcap_create(target->device, errbuf);
+
+	if (!p)
+		die("%s: %s", target->device, errbuf);
+	pcap_set_tstamp_precision(p, PCAP_TSTAMP_PRECISION_NANO);
+	pcap_set_immediate_mode(p, immediate);
+	pcap_set_timeout(p, 100);
+	/* as much for each CPU as the references have */
+	pcap_set_buffer_size(p, (int)(REFERENCE_BUFFER *
+				      sysconf(_SC_NPROCESSORS_ONLN)));
+	if (pcap_activate(p) < 0)
+		die("%s: %s", target->device, pcap_geterr(p));
+	if (filter && (pcap_compile(p, &program, filter, 1, PCAP_NETMASK_UNKNOWN) ||
+		       pcap_setfilter(p, &program)))
+		die("%s: %s: %s", target->device, filter, pcap_geterr(p));
+	return p;
+}

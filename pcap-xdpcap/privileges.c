@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The helper's privileges: see privileges.h.
+ */
+#include "privileges.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/*
+ * bpf(2): CAP_BPF for maps and programs, CAP_NET_ADMIN for programs of type
+ * XDP, CAP_PERFMON for packet offsets that are not constant and for a context
+ * pointer kept in a map (the verifier's allow_ptr_leaks).
+ */
+static const cap_value_t load_caps[] = { CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON };
+
+/* To open a pin that belongs to another user, as root can expect to. */
+static const cap_value_t open_caps[] = { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH };
+
+static bool has(cap_t caps, cap_value_t cap)
+{
+	cap_flag_value_t value = CAP_CLEAR;
+
+	return !cap_get_flag(caps, cap, CAP_PERMITTED, &value) &&
+	       value == CAP_SET;
+}
+
+static void copy_caps(cap_t to, cap_t from, const cap_value_t *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!has(from, list[i]))
+			continue;
+		cap_set_flag(to, CAP_PERMITTED, 1, &list[i], CAP_SET);
+		cap_set_flag(to, CAP_EFFECTIVE, 1, &list[i], CAP_SET);
+	}
+}
+
+static int keep(bool for_open)
+{
+	cap_t have = cap_get_proc(), want = cap_init();
+	int ret = -1;
+
+	if (!have || !want)
+		goto out;
+	copy_caps(want, have, load_caps, ARRAY_SIZE(load_caps));
+	if (for_open)
+		copy_caps(want, have, open_caps, ARRAY_SIZE(open_caps));
+	ret = cap_set_proc(want);
+out:
+	if (have)
+		cap_free(have);
+	if (want)
+		cap_free(want);
+	return ret;
+}
+
+int privileges_reduce(void)
+{
+	if (keep(true))
+		return -1;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+int privileges_opened(void)
+{
+	return keep(false);
+}
+
+bool privileges_missing(char *buf, size_t size)
+{
+	cap_t have = cap_get_proc();
+	size_t len = 0;
+	char *name;
+
+	*buf = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(load_caps); i++) {
+		if (have && has(have, load_caps[i]))
+			continue;
+		name = cap_to_name(load_caps[i]);
+		len += snprintf(buf + len, len < size ? size - len : 0, "%s%s",
+				len ? ", " : "", name ? name : "?");
+		cap_free(name);
+	}
+	if (have)
+		cap_free(have);
+	return len > 0;
+}

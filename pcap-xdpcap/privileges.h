@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The helper's own privileges: what it needs, whether it has it, and how it
+ * gets rid of everything else. Knows nothing of captures.
+ */
+#ifndef XDPCAP_PRIVILEGES_H
+#define XDPCAP_PRIVILEGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* For messages: the remedy. */
+#define PRIVILEGES_NEEDED                                           \
+	"run as root, or give xdpcap-helper the file capabilities " \
+	"cap_bpf,cap_net_admin,cap_perfmon"
+
+/*
+ * Keep, of the capabilities that the process has, those that opening a hook and
+ * loading programs need, make them effective, and give up the others, and the
+ * chance to get any back by executing a program. Returns 0, or -1 with errno.
+ */
+int privileges_reduce(void);
+
+/* Give up what was only needed to open the pin. Returns 0, or -1 with errno. */
+int privileges_opened(void);
+
+/*
+ * Whether a capability that loading programs needs is missing; then buf (size
+ * bytes) gets their names.
+ */
+bool privileges_missing(char *buf, size_t size);
+
+#endif /* XDPCAP_PRIVILEGES_H */
