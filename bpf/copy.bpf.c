@@ -43,6 +43,7 @@ const volatile __u32 last_ring; /* number of rings - 1 */
 const volatile __u32 clock;     /* enum xdpcap_clock */
 const volatile __u32 action;    /* the verdict, and the hook's slot */
 const volatile __u32 frags;     /* packets can have several buffers */
+const volatile __u32 next;      /* index of those behind us in xdpcap_slots */
 
 /* Sizes are set by the helper, as are all maps. */
 struct {
@@ -72,6 +73,13 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
 } xdpcap_bell SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, XDPCAP_CAPTURES_MAX + 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} xdpcap_slots SEC(".maps");
 
 static __always_inline __u64 now(void)
 {
@@ -312,6 +320,18 @@ SEC("xdp")
 int xdpcap_copy(struct xdp_md *ctx)
 {
 	capture(ctx);
+
+	/*
+	 * On to the following captures, each of which does not come back. The
+	 * indexes are constants for the verifier, so that the kernel makes jumps
+	 * of the tail calls, and of those to empty entries nothing.
+	 */
+	_Pragma("unroll") for (__u32 i = 0; i < XDPCAP_CAPTURES_MAX - 1; i++)
+	{
+		if (next + i >= XDPCAP_CAPTURES_MAX)
+			break;
+		bpf_tail_call(ctx, &xdpcap_slots, next + i);
+	}
 	return action;
 }
 

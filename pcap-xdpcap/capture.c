@@ -20,6 +20,7 @@
 #include "bpf/copy.skel.h"
 #include "filter.h"
 #include "privileges.h"
+#include "test-point.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -57,18 +58,6 @@ static const struct {
 	{ BPF_F_XDP_HAS_FRAGS, BPF_XDP_CPUMAP },
 };
 
-static const char *action_name(__u32 action)
-{
-	static const char *const names[] = { "aborted", "drop", "pass", "tx",
-					     "redirect" };
-	static char number[12];
-
-	if (action < ARRAY_SIZE(names))
-		return names[action];
-	snprintf(number, sizeof(number), "%u", action);
-	return number;
-}
-
 void capture_init(struct capture *capture)
 {
 	memset(capture, 0, sizeof(*capture));
@@ -79,6 +68,8 @@ void capture_init(struct capture *capture)
 	capture->handoff_fd = -1;
 	capture->bell_fd = -1;
 	capture->chain_fd = -1;
+	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++)
+		capture->slots[a].fd = -1;
 }
 
 /* The highest number of a CPU that is online, plus 1. */
@@ -190,8 +181,6 @@ static int choose_actions(struct capture *capture, __u32 wanted, __u32 *actions,
 			  struct xdpcap_reply *reply)
 {
 	const struct hook *hook = &capture->hook;
-	__u32 id;
-	int err;
 
 	*actions = hook->max_entries >= XDPCAP_ACTIONS_MAX ?
 			   UINT_MAX :
@@ -199,40 +188,34 @@ static int choose_actions(struct capture *capture, __u32 wanted, __u32 *actions,
 	if (wanted & ~*actions)
 		return hook_error(hook, reply, XDPCAP_ERROR_NO_SUCH_HOOK,
 				  "no action %s: the hook has %u entries",
-				  action_name(__builtin_ctz(wanted & ~*actions)),
+				  slot_name(__builtin_ctz(wanted & ~*actions)),
 				  hook->max_entries);
 	if (wanted)
 		*actions = wanted;
-	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++) {
-		if (!(*actions & 1u << a))
-			continue;
-		err = hook_slot(hook, a, &id);
-		if (err)
-			return hook_error(hook, reply, XDPCAP_ERROR,
-					  "cannot look at slot %s: %s",
-					  action_name(a), strerror(-err));
-		if (id)
-			return hook_error(
-				hook, reply, XDPCAP_ERROR,
-				"busy: action %s is already captured by program %u",
-				action_name(a), id);
+	return 0;
+}
+
+/*
+ * Find a place in every slot that is to be captured, before anything is put into
+ * one; and remove from the others what dead captures have left.
+ */
+static int open_slots(struct capture *capture, __u32 actions,
+		      struct xdpcap_reply *reply)
+{
+	const struct hook *hook = &capture->hook;
+
+	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX && a < hook->max_entries; a++) {
+		if (!(actions & 1u << a))
+			slot_clean(hook, a);
+		else if (slot_open(hook, &capture->slots[a], a, reply))
+			return -1;
 	}
 	return 0;
 }
 
-static int program_id(int fd, __u32 *id)
-{
-	struct bpf_prog_info info = { 0 };
-	__u32 len = sizeof(info);
-	int err = bpf_obj_get_info_by_fd(fd, &info, &len);
-
-	*id = info.id;
-	return err;
-}
-
 /*
- * Find out which kind of program the hook takes, by putting one that does
- * nothing but return the verdict into a slot that is to be captured.
+ * Find out which kind of program the hook takes, by trying one that does nothing
+ * but return the verdict.
  */
 static int find_kind(struct capture *capture, __u32 action,
 		     struct xdpcap_reply *reply)
@@ -260,9 +243,7 @@ static int find_kind(struct capture *capture, __u32 action,
 			err = fd; /* a kind that this kernel does not know */
 			continue;
 		}
-		err = program_id(fd, &capture->filter_id[action]);
-		if (!err)
-			err = hook_put(&capture->hook, action, fd);
+		err = slot_try(&capture->hook, &capture->slots[action], fd);
 		close(fd);
 		if (!err) {
 			capture->prog_flags = kinds[i].prog_flags;
@@ -289,6 +270,7 @@ static int print_nothing(enum libbpf_print_level level, const char *format,
 /* Load the copy program for an action and put it into the private PROG_ARRAY. */
 static int load_copy(struct capture *capture, __u32 action)
 {
+	const struct slot *slot = &capture->slots[action];
 	struct copy *skel;
 	int err, fd;
 
@@ -300,6 +282,7 @@ static int load_copy(struct capture *capture, __u32 action)
 	skel->rodata->last_ring = capture->nrings - 1;
 	skel->rodata->clock = capture->clock;
 	skel->rodata->action = action;
+	skel->rodata->next = slot->index + 1;
 	skel->rodata->frags = capture->prog_flags & BPF_F_XDP_HAS_FRAGS;
 	bpf_program__set_flags(skel->progs.xdpcap_copy, capture->prog_flags);
 	bpf_program__set_expected_attach_type(skel->progs.xdpcap_copy,
@@ -312,6 +295,8 @@ static int load_copy(struct capture *capture, __u32 action)
 					capture->handoff_fd);
 	if (!err)
 		err = bpf_map__reuse_fd(skel->maps.xdpcap_bell, capture->bell_fd);
+	if (!err)
+		err = bpf_map__reuse_fd(skel->maps.xdpcap_slots, slot->fd);
 	if (!err)
 		err = copy__load(skel);
 	if (!err) {
@@ -346,17 +331,6 @@ static int load_copies(struct capture *capture, __u32 actions,
 	return 0;
 }
 
-/* Forget our program in a slot, and empty the slot if it is still there. */
-static void leave_slot(struct capture *capture, __u32 action)
-{
-	__u32 id;
-
-	if (!hook_slot(&capture->hook, action, &id) && id &&
-	    id == capture->filter_id[action])
-		hook_clear(&capture->hook, action);
-	capture->filter_id[action] = 0;
-}
-
 static void close_all(int *fds, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -371,7 +345,7 @@ static void close_all(int *fds, size_t n)
 static int load_filters(struct capture *capture, const struct filter *filter,
 			__u32 actions, int *fds, char *why, size_t whysize)
 {
-	const struct filter_target target = {
+	struct filter_target target = {
 		.ctl_fd = capture->ctl_fd,
 		.handoff_fd = capture->handoff_fd,
 		.chain_fd = capture->chain_fd,
@@ -385,6 +359,8 @@ static int load_filters(struct capture *capture, const struct filter *filter,
 	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++) {
 		if (!(actions & 1u << a))
 			continue;
+		target.slots_fd = capture->slots[a].fd;
+		target.index = capture->slots[a].index;
 		fds[a] = filter_load(&target, filter, a, why, whysize);
 		if (fds[a] < 0) {
 			close_all(fds, XDPCAP_ACTIONS_MAX);
@@ -399,24 +375,13 @@ static int install_filters(struct capture *capture, int *fds,
 			   struct xdpcap_reply *reply)
 {
 	int err = 0;
-	__u32 a, id;
 
-	for (a = 0; a < XDPCAP_ACTIONS_MAX; a++) {
-		if (fds[a] < 0)
-			continue;
-		err = program_id(fds[a], &id);
-		if (!err)
-			err = hook_put(&capture->hook, a, fds[a]);
-		if (err)
-			break;
-		capture->filter_id[a] = id;
-	}
+	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX && !err; a++)
+		if (fds[a] >= 0)
+			err = slot_put(&capture->hook, &capture->slots[a], fds[a],
+				       reply);
 	close_all(fds, XDPCAP_ACTIONS_MAX);
-	if (err)
-		return hook_error(&capture->hook, reply, XDPCAP_ERROR,
-				  "cannot put the filter into slot %s: %s",
-				  action_name(a), strerror(-err));
-	return 0;
+	return err;
 }
 
 static int attach_locked(struct capture *capture,
@@ -433,9 +398,10 @@ static int attach_locked(struct capture *capture,
 	char why[XDPCAP_MESSAGE_MAX];
 	__u32 actions;
 
-	if (choose_actions(capture, request->actions, &actions, reply))
-		return -1;
-	if (find_kind(capture, __builtin_ctz(actions), reply) ||
+	test_point("attach-locked");
+	if (choose_actions(capture, request->actions, &actions, reply) ||
+	    open_slots(capture, actions, reply) ||
+	    find_kind(capture, __builtin_ctz(actions), reply) ||
 	    load_copies(capture, actions, reply))
 		return -1;
 	if (load_filters(capture, &filter, actions, fds, why, sizeof(why)))
@@ -452,6 +418,7 @@ int capture_attach(struct capture *capture, const struct xdpcap_attach *request,
 	char missing[80];
 	int err;
 
+	test_point("attach-begin");
 	libbpf_set_print(print_nothing);
 	capture->clock = request->clock;
 	if (hook_open(&capture->hook, request->path, reply))
@@ -464,6 +431,14 @@ int capture_attach(struct capture *capture, const struct xdpcap_attach *request,
 	if (set_sizes(capture, request->buffer_size, reply) ||
 	    create_maps(capture, reply))
 		goto err_out;
+	test_point("attach-maps");
+	err = slot_mark_alive(&capture->hook, capture->chain_fd);
+	if (err) {
+		hook_error(&capture->hook, reply, XDPCAP_ERROR,
+			   "cannot lock the hook's directory with fcntl: %s",
+			   strerror(-err));
+		goto err_out;
+	}
 	err = hook_lock(&capture->hook);
 	if (err) {
 		hook_error(&capture->hook, reply, XDPCAP_ERROR,
@@ -481,49 +456,12 @@ int capture_attach(struct capture *capture, const struct xdpcap_attach *request,
 	reply->bell_size = sysconf(_SC_PAGESIZE);
 	reply->clock = capture->clock;
 	reply->actions = capture->actions;
+	test_point("attach-done");
 	return 0;
 
 err_out:
 	capture_detach(capture);
 	return -1;
-}
-
-/* Whether every slot still holds the program that we put there. */
-static int check_slots(struct capture *capture, struct xdpcap_reply *reply)
-{
-	__u32 id;
-	int err;
-
-	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++) {
-		if (!(capture->actions & 1u << a))
-			continue;
-		err = hook_slot(&capture->hook, a, &id);
-		if (err)
-			return hook_error(&capture->hook, reply, XDPCAP_ERROR,
-					  "cannot look at slot %s: %s",
-					  action_name(a), strerror(-err));
-		if (id != capture->filter_id[a])
-			return hook_error(
-				&capture->hook, reply, XDPCAP_ERROR,
-				"somebody else has put program %u into slot %s",
-				id, action_name(a));
-	}
-	return 0;
-}
-
-/* A test build can be told to fail where the kernel would. */
-static bool refuse_filter(char *why, size_t whysize)
-{
-#ifdef XDPCAP_TEST
-	if (getenv("XDPCAP_TEST_REFUSE_FILTER")) {
-		snprintf(why, whysize, "refused for a test");
-		return true;
-	}
-#else
-	(void)why;
-	(void)whysize;
-#endif
-	return false;
 }
 
 int capture_set_filter(struct capture *capture,
@@ -544,9 +482,9 @@ int capture_set_filter(struct capture *capture,
 		.generation = request->generation,
 	};
 	int fds[XDPCAP_ACTIONS_MAX], err;
-	char why[XDPCAP_MESSAGE_MAX];
+	char why[XDPCAP_MESSAGE_MAX] = "refused for a test";
 
-	if (refuse_filter(why, sizeof(why)) ||
+	if (test_refuses_filter() ||
 	    load_filters(capture, &wanted, capture->actions, fds, why,
 			 sizeof(why))) {
 		hook_error(&capture->hook, reply, XDPCAP_USERLAND, "%s", why);
@@ -555,6 +493,7 @@ int capture_set_filter(struct capture *capture,
 			return hook_error(&capture->hook, reply, XDPCAP_ERROR,
 					  "%s", why);
 	}
+	test_point("filter-loaded");
 	err = hook_lock(&capture->hook);
 	if (err) {
 		close_all(fds, XDPCAP_ACTIONS_MAX);
@@ -562,12 +501,10 @@ int capture_set_filter(struct capture *capture,
 				  "busy: cannot lock the hook's directory: %s",
 				  strerror(-err));
 	}
-	err = check_slots(capture, reply);
-	if (err)
-		close_all(fds, XDPCAP_ACTIONS_MAX);
-	else
-		err = install_filters(capture, fds, reply);
+	test_point("filter-locked");
+	err = install_filters(capture, fds, reply);
 	hook_unlock(&capture->hook);
+	test_point("filter-done");
 	return err;
 }
 
@@ -577,13 +514,20 @@ void capture_detach(struct capture *capture)
 		       capture->bell_fd, capture->chain_fd };
 
 	if (capture->hook.fd >= 0) {
+		test_point("detach-begin");
 		/* the programs must go, also if the lock cannot be had */
 		bool locked = !hook_lock(&capture->hook);
 
-		for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++)
-			leave_slot(capture, a);
+		test_point("detach-locked");
+		for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++) {
+			if (capture->slots[a].fd < 0)
+				continue;
+			slot_leave(&capture->hook, &capture->slots[a]);
+			slot_close(&capture->slots[a]);
+		}
 		if (locked)
 			hook_unlock(&capture->hook);
+		test_point("detach-done");
 	}
 	close_all(maps, ARRAY_SIZE(maps));
 	hook_close(&capture->hook);

@@ -11,11 +11,12 @@
 
 #include "hook.h"
 #include "protocol.h"
+#include "slot.h"
 
 struct capture {
 	struct hook hook;
 	__u32 actions; /* bit mask of slots; 0: not attached */
-	__u32 filter_id[XDPCAP_ACTIONS_MAX]; /* our program in each slot */
+	struct slot slots[XDPCAP_ACTIONS_MAX]; /* our place in each of those */
 	__u32 nrings;
 	__u32 ring_size; /* bytes, without the slack */
 	__u64 cookie;

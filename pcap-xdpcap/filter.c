@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 
 #include "ring.h"
+#include "slot.h"
 #include "translate.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -45,6 +46,41 @@
 	INSN(BPF_LD | BPF_DW | BPF_IMM, d, BPF_PSEUDO_MAP_VALUE, 0, fd), \
 		INSN(0, 0, 0, 0, off)
 
+/* A tail call to an entry of a PROG_ARRAY, with r6 the context. */
+#define TAIL_CALL(fd, index)                                   \
+	MOV_REG(BPF_REG_1, BPF_REG_6), LD_MAP_FD(BPF_REG_2, fd), \
+		MOV32_IMM(BPF_REG_3, index), CALL(BPF_FUNC_tail_call)
+#define TAIL_CALL_LEN 5
+
+/* The longest end of a filter program; see emit_end(). */
+#define END_MAX ((XDPCAP_CAPTURES_MAX - 1) * TAIL_CALL_LEN + 2)
+
+/*
+ * What a packet does when the capture is done with it: on to the following ones,
+ * each of which does not come back, then the verdict. Returns the number of
+ * instructions. The entries are constants, so that the kernel makes jumps of
+ * them, and of those that are empty nothing.
+ */
+static size_t emit_end(struct bpf_insn *insn, const struct filter_target *target,
+		       __u32 action)
+{
+	const struct bpf_insn verdict[] = {
+		MOV32_IMM(BPF_REG_0, action),
+		EXIT(),
+	};
+	size_t n = 0;
+
+	for (__u32 i = target->index + 1; i < XDPCAP_CAPTURES_MAX; i++) {
+		const struct bpf_insn next[] = { TAIL_CALL(target->slots_fd, i) };
+
+		_Static_assert(ARRAY_SIZE(next) == TAIL_CALL_LEN, "END_MAX");
+		memcpy(insn + n, next, sizeof(next));
+		n += ARRAY_SIZE(next);
+	}
+	memcpy(insn + n, verdict, sizeof(verdict));
+	return n + ARRAY_SIZE(verdict);
+}
+
 int filter_load(const struct filter_target *target, const struct filter *filter,
 		__u32 action, char *why, size_t whysize)
 {
@@ -68,7 +104,7 @@ int filter_load(const struct filter_target *target, const struct filter *filter,
 		STORE(BPF_DW, BPF_REG_1, BPF_REG_0, 0),
 	};
 	/* the tail call falls through if the copy program is gone */
-	const struct bpf_insn accept[] = {
+	const struct bpf_insn match[] = {
 		JLE_IMM(BPF_REG_0, filter->snaplen, 1),
 		MOV32_IMM(BPF_REG_0, filter->snaplen),
 		/* and hand nothing over: to the tail call, 7 instructions on */
@@ -83,26 +119,20 @@ int filter_load(const struct filter_target *target, const struct filter *filter,
 		STORE_IMM(BPF_W, BPF_REG_1,
 			  offsetof(struct xdpcap_handoff, generation),
 			  filter->generation),
-		MOV_REG(BPF_REG_1, BPF_REG_6),
-		LD_MAP_FD(BPF_REG_2, target->chain_fd),
-		MOV32_IMM(BPF_REG_3, action),
-		CALL(BPF_FUNC_tail_call),
-		MOV32_IMM(BPF_REG_0, action),
-		EXIT(),
+		TAIL_CALL(target->chain_fd, action),
 	};
-	const struct bpf_insn reject[] = {
-		MOV32_IMM(BPF_REG_0, action),
-		EXIT(),
-	};
+	struct bpf_insn accept[ARRAY_SIZE(match) + END_MAX];
+	struct bpf_insn reject[END_MAX];
+	const size_t reject_len = emit_end(reject, target, action);
 	const struct xdpcap_translate_opts opts = {
 		.frags = target->prog_flags & BPF_F_XDP_HAS_FRAGS,
 		.action = action,
 		.prologue = prologue,
 		.prologue_len = ARRAY_SIZE(prologue),
 		.accept = accept,
-		.accept_len = ARRAY_SIZE(accept),
+		.accept_len = ARRAY_SIZE(match) + reject_len,
 		.reject = reject,
-		.reject_len = ARRAY_SIZE(reject),
+		.reject_len = reject_len,
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, load,
 		    .expected_attach_type = target->attach_type,
@@ -112,6 +142,8 @@ int filter_load(const struct filter_target *target, const struct filter *filter,
 	size_t len;
 	int fd;
 
+	memcpy(accept, match, sizeof(match));
+	memcpy(accept + ARRAY_SIZE(match), reject, reject_len * sizeof(*reject));
 	if (xdpcap_translate(filter->insns, filter->len, &opts, &insns, &len,
 			     &err)) {
 		snprintf(why, whysize, "instruction %zu: %s", err.insn, err.msg);

@@ -15,6 +15,8 @@ struct filter_target {
 	int ctl_fd;       /* map of the control page */
 	int handoff_fd;   /* map of struct xdpcap_handoff */
 	int chain_fd;     /* private PROG_ARRAY: the copy programs, by action */
+	int slots_fd;     /* the action's xdpcap_slots; see slot.h */
+	__u32 index;      /* the capture's in there */
 	__u32 last_ring;  /* number of rings - 1 */
 	__u32 prog_flags; /* for BPF_PROG_LOAD: BPF_F_XDP_HAS_FRAGS or 0 */
 	enum bpf_attach_type attach_type;

@@ -174,6 +174,7 @@ int hook_open(struct hook *hook, const char *path, struct xdpcap_reply *reply)
 
 	hook->fd = -1;
 	hook->dir_fd = -1;
+	hook->chain_id = 0;
 	snprintf(hook->path, sizeof(hook->path), "%s", path);
 	if (check_pin(hook, reply))
 		return -1;

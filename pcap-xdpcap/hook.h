@@ -16,6 +16,7 @@ struct hook {
 	int fd;            /* the map; -1 if not open */
 	int dir_fd;        /* the directory of the pin, for the lock */
 	__u32 max_entries; /* slots */
+	__u32 chain_id;    /* what slot_mark_alive() has marked; 0: nothing */
 	char path[XDPCAP_PATH_MAX];
 };
 

@@ -18,6 +18,9 @@
  */
 static const cap_value_t load_caps[] = { CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON };
 
+/* To look at the programs and maps of other captures on the same hook. */
+static const cap_value_t share_caps[] = { CAP_SYS_ADMIN };
+
 /* To open a pin that belongs to another user, as root can expect to. */
 static const cap_value_t open_caps[] = { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH };
 
@@ -47,6 +50,7 @@ static int keep(bool for_open)
 	if (!have || !want)
 		goto out;
 	copy_caps(want, have, load_caps, ARRAY_SIZE(load_caps));
+	copy_caps(want, have, share_caps, ARRAY_SIZE(share_caps));
 	if (for_open)
 		copy_caps(want, have, open_caps, ARRAY_SIZE(open_caps));
 	ret = cap_set_proc(want);
@@ -68,6 +72,16 @@ int privileges_reduce(void)
 int privileges_opened(void)
 {
 	return keep(false);
+}
+
+bool privileges_can_share(void)
+{
+	cap_t have = cap_get_proc();
+	bool ret = have && has(have, CAP_SYS_ADMIN);
+
+	if (have)
+		cap_free(have);
+	return ret;
 }
 
 bool privileges_missing(char *buf, size_t size)

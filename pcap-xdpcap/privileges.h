@@ -25,6 +25,13 @@ int privileges_reduce(void);
 int privileges_opened(void);
 
 /*
+ * Whether we may look at eBPF programs and maps by their numbers, as it takes to
+ * capture beside others: CAP_SYS_ADMIN (kernel/bpf/syscall.c,
+ * bpf_prog_get_fd_by_id()).
+ */
+bool privileges_can_share(void);
+
+/*
  * Whether a capability that loading programs needs is missing; then buf (size
  * bytes) gets their names.
  */

@@ -16,6 +16,14 @@
 #define XDPCAP_ACTIONS_MAX 32
 
 /*
+ * Captures on one action of a hook; see slot.h. With the hook itself, each one's
+ * copy program and the way to the next one, a packet takes up to twice as many
+ * tail calls. The kernel allows 33 (MAX_TAIL_CALL_CNT, include/linux/bpf.h), some
+ * versions count those that find nothing, and a user's program may make some.
+ */
+#define XDPCAP_CAPTURES_MAX 8
+
+/*
  * Memory behind each ring that a record which starts near the ring's end runs
  * into, bytes. A multiple of every page size, and so also the largest record.
  */

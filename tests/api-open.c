@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ring.h"
+
 static void open_live(void)
 {
 	char err[PCAP_ERRBUF_SIZE] = "";
@@ -185,7 +187,8 @@ static void close_without_activate(void)
 static void activate_fails(void)
 {
 	char err[PCAP_ERRBUF_SIZE] = "";
-	pcap_t *p, *first;
+	pcap_t *p, *first[XDPCAP_CAPTURES_MAX];
+	size_t i;
 
 	p = pcap_create("xdpcap:/sys/fs/bpf/no/such/hook", err);
 	CHECK(p, "pcap_create: %s", err);
@@ -194,15 +197,18 @@ static void activate_fails(void)
 	RETURNS(p, PCAP_ERROR_NO_SUCH_DEVICE, pcap_activate(p));
 	pcap_close(p);
 
-	first = open_drops();
+	for (i = 0; i < XDPCAP_CAPTURES_MAX; i++)
+		first[i] = open_drops();
 	p = create("");
 	RETURNS(p, 0, pcap_set_timeout(p, 10));
 	RETURNS(p, PCAP_ERROR, pcap_activate(p));
 	CONTAINS("error message", "busy", pcap_geterr(p));
 	CONTAINS("error message", "drop", pcap_geterr(p));
 	SAME("slots in use", 1 << SLOT_DROP, hook_used(pin));
-	check_works(first);
-	close_capture(first);
+	for (i = 0; i < XDPCAP_CAPTURES_MAX; i++) {
+		check_works(first[i]);
+		pcap_close(first[i]);
+	}
 	RETURNS(p, 0, pcap_activate(p));
 	SAME("slots in use", 0x1f, hook_used(pin));
 	check_works(p);

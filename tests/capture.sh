@@ -200,8 +200,8 @@ test_helper_has_nothing_of_tcpdumps() {
 		fail "it is in tcpdump's session"
 	same "directory" / "$(readlink "/proc/$pid/cwd")"
 	same "environment" "" "$(tr '\0' '\n' <"/proc/$pid/environ")"
-	# CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF
-	caps=$(printf '%016x' $((1 << 12 | 1 << 38 | 1 << 39)))
+	# CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF
+	caps=$(printf '%016x' $((1 << 12 | 1 << 21 | 1 << 38 | 1 << 39)))
 	same "effective capabilities" "$caps" "$(status "$pid" CapEff)"
 	same "permitted capabilities" "$caps" "$(status "$pid" CapPrm)"
 	same "inheritable capabilities" 0000000000000000 "$(status "$pid" CapInh)"
@@ -342,21 +342,25 @@ test_hook_unpinned_during_the_capture() {
 	hook_empty || fail "the hook is not empty: $(hook_slots)"
 }
 
-test_hook_that_is_captured_is_busy() {
-	local message
+test_slot_that_holds_another_program_is_busy() {
+	local message id
 
 	network_up
-	capture a udp
-	message=$(with_xdpcap "$BUILD/tests/open" "xdpcap:$HOOK@drop") &&
-		fail "a second capture was possible: $message"
-	contains "message" "PCAP_ERROR: xdpcap:$HOOK: busy: action drop is already captured" \
+	bpftool map update pinned "$HOOK" key 1 0 0 0 \
+		value pinned "$PROG"
+	id=$(bpftool -j prog show pinned "$PROG" | grep -o '"id":[0-9]*')
+	message=$(with_xdpcap "$BUILD/tests/open" "xdpcap:$HOOK") &&
+		fail "a capture was possible: $message"
+	contains "message" "PCAP_ERROR: xdpcap:$HOOK: busy: action drop is already captured by program ${id#*:}, which is not of xdpcap-helper" \
 		"$message"
-	traffic -c 10 -w "$TMP/sent.pcap"
+	[[ $(hook_slots) == 01\ * ]] || fail "in the hook: $(hook_slots)"
+	DEVICE=xdpcap:$HOOK@pass capture a udp
+	traffic -c 10 -p 4002 -w "$TMP/sent.pcap"
 	wait_frames a 10
 	stop a
 	same_frames sent a
-	capture a udp
-	stop a
+	[[ $(hook_slots) == 01\ * ]] || fail "in the hook: $(hook_slots)"
+	bpftool map delete pinned "$HOOK" key 1 0 0 0
 }
 
 test_two_captures_of_different_actions() {

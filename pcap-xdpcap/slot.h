@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One slot of a hook, as the captures on its action share it.
+ *
+ * A capture's place among them is an index into the action's "xdpcap_slots", a
+ * PROG_ARRAY that holds everyone's filter program. The one of the lowest index
+ * is also in the hook, where packets come in: the head. A filter program that
+ * does not match, and a copy program that is done, tail-call the higher indexes
+ * and then return the verdict, so that a packet meets each capture once. Knows
+ * nothing of what the programs do.
+ *
+ * Every function that looks at or changes the slot is called with the hook's
+ * lock held (hook_lock()).
+ */
+#ifndef XDPCAP_SLOT_H
+#define XDPCAP_SLOT_H
+
+#include <linux/types.h>
+
+#include "hook.h"
+#include "protocol.h"
+
+struct slot {
+	__u32 action;
+	__u32 index;     /* our place */
+	__u32 filter_id; /* our program there; 0: none */
+	int fd;          /* xdpcap_slots; -1 if not open */
+};
+
+/* The action's name, for messages; valid until the next call. */
+const char *slot_name(__u32 action);
+
+/*
+ * Mark the capture whose private PROG_ARRAY is chain_fd as alive, for as long
+ * as this process lives and has the hook open. Returns 0, or a negative errno.
+ */
+int slot_mark_alive(struct hook *hook, int chain_fd);
+
+/*
+ * Find a place for one more capture on the action: remove what dead captures
+ * have left, and join the living ones if there are any, which takes
+ * CAP_SYS_ADMIN. Changes nothing for those. Returns 0, or -1 with the reply
+ * filled; then nothing is left open.
+ */
+int slot_open(const struct hook *hook, struct slot *slot, __u32 action,
+	      struct xdpcap_reply *reply);
+
+/* Close what slot_open() opened. */
+void slot_close(struct slot *slot);
+
+/*
+ * See whether the hook takes a program, without any packet being captured or
+ * lost to another capture by it. prog_fd is of a program that returns the
+ * verdict. Returns 0, or a negative errno, EINVAL if it is of another kind.
+ */
+int slot_try(const struct hook *hook, const struct slot *slot, int prog_fd);
+
+/*
+ * Put our filter program in, for the first time or in place of the last one;
+ * the others see every packet meanwhile, and so do we. Returns 0, or -1 with the
+ * reply filled; a first one is then not in.
+ */
+int slot_put(const struct hook *hook, struct slot *slot, int prog_fd,
+	     struct xdpcap_reply *reply);
+
+/*
+ * Take our filter program out, and only ours, and make the next capture the
+ * head if we were it; if that takes CAP_SYS_ADMIN and we have not got it, our
+ * program stays as the way to it, and copies nothing once its chain is empty.
+ */
+void slot_leave(const struct hook *hook, struct slot *slot);
+
+/* Remove what dead captures have left on an action, as far as that is possible. */
+void slot_clean(const struct hook *hook, __u32 action);
+
+#endif /* XDPCAP_SLOT_H */
