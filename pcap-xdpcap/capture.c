@@ -378,8 +378,8 @@ static int install_filters(struct capture *capture, int *fds,
 
 	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX && !err; a++)
 		if (fds[a] >= 0)
-			err = slot_put(&capture->hook, &capture->slots[a], fds[a],
-				       reply);
+			err = slot_put(&capture->hook, &capture->slots[a],
+				       fds[a], reply);
 	close_all(fds, XDPCAP_ACTIONS_MAX);
 	return err;
 }

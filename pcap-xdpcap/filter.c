@@ -47,7 +47,7 @@
 		INSN(0, 0, 0, 0, off)
 
 /* A tail call to an entry of a PROG_ARRAY, with r6 the context. */
-#define TAIL_CALL(fd, index)                                   \
+#define TAIL_CALL(fd, index)                                     \
 	MOV_REG(BPF_REG_1, BPF_REG_6), LD_MAP_FD(BPF_REG_2, fd), \
 		MOV32_IMM(BPF_REG_3, index), CALL(BPF_FUNC_tail_call)
 #define TAIL_CALL_LEN 5
@@ -61,8 +61,8 @@
  * instructions. The entries are constants, so that the kernel makes jumps of
  * them, and of those that are empty nothing.
  */
-static size_t emit_end(struct bpf_insn *insn, const struct filter_target *target,
-		       __u32 action)
+static size_t emit_end(struct bpf_insn *insn,
+		       const struct filter_target *target, __u32 action)
 {
 	const struct bpf_insn verdict[] = {
 		MOV32_IMM(BPF_REG_0, action),

@@ -56,9 +56,9 @@ enum life {
  */
 struct member {
 	enum life life;
-	int fd;         /* of the program; -1 if it is gone */
-	int slots_fd;   /* its xdpcap_slots */
-	int chain_fd;   /* its private PROG_ARRAY */
+	int fd;       /* of the program; -1 if it is gone */
+	int slots_fd; /* its xdpcap_slots */
+	int chain_fd; /* its private PROG_ARRAY */
 	__u32 chain_id;
 };
 
@@ -200,10 +200,9 @@ static int look(const struct hook *hook, __u32 action, __u32 id,
 	__u32 len = sizeof(info);
 	int err;
 
-	*member = (struct member){ .life = DEAD,
-				   .fd = -1,
-				   .slots_fd = -1,
-				   .chain_fd = -1 };
+	*member = (struct member){
+		.life = DEAD, .fd = -1, .slots_fd = -1, .chain_fd = -1
+	};
 	member->fd = bpf_prog_get_fd_by_id(id);
 	if (member->fd < 0)
 		return member->fd == -ENOENT ? 0 : member->fd;
@@ -214,7 +213,7 @@ static int look(const struct hook *hook, __u32 action, __u32 id,
 	if (!strcmp(info.name, "xdpcap_probe") && !info.nr_map_ids)
 		return 0;
 	member->life = FOREIGN;
-	if (strcmp(info.name, "xdpcap_filter") ||
+	if (strcmp(info.name, "xdpcap_filter") != 0 ||
 	    info.nr_map_ids > ARRAY_SIZE(ids))
 		return 0;
 	err = find_maps(member, ids, info.nr_map_ids);
@@ -391,7 +390,8 @@ int slot_try(const struct hook *hook, const struct slot *slot, int prog_fd)
 		return err;
 	/* beside others, xdpcap_slots has an owner of the same kind as the hook */
 	if (head) {
-		err = bpf_map_update_elem(slot->fd, &try_index, &prog_fd, BPF_ANY);
+		err = bpf_map_update_elem(slot->fd, &try_index, &prog_fd,
+					  BPF_ANY);
 		if (!err)
 			bpf_map_delete_elem(slot->fd, &try_index);
 		return err;

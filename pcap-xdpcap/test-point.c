@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Points for the tests: see test-point.h. Only in the tests' build. */
+/* Points for the tests: see test-point.h. Only in the build that defines this. */
+#ifndef XDPCAP_TEST
+#define XDPCAP_TEST
+#endif
+
 #include "test-point.h"
 
 #include <signal.h>
@@ -18,7 +22,7 @@ static void reach(struct wish *wish, const char *name)
 	size_t len = strlen(name);
 	unsigned long time = 1;
 
-	if (!value || strncmp(value, name, len))
+	if (!value || strncmp(value, name, len) != 0)
 		return;
 	if (value[len] == ':')
 		time = strtoul(value + len + 1, NULL, 10);
