@@ -264,6 +264,8 @@ int main(int argc, char **argv)
 	       "n", "min", "max");
 	if (!only || !strcmp(only, "cost"))
 		bench_cost(&opts);
+	if (!only || !strcmp(only, "sharing"))
+		bench_sharing(&opts);
 	if (!only || !strcmp(only, "live"))
 		bench_live(&opts);
 	if (json && fclose(json))

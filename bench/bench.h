@@ -72,6 +72,7 @@ struct perf_event_attr perf_attr(uint32_t watermark);
 void frame_fill(unsigned char *frame, size_t size);
 
 void bench_cost(const struct bench_opts *opts);
+void bench_sharing(const struct bench_opts *opts);
 void bench_live(const struct bench_opts *opts);
 
 #endif /* XDPCAP_BENCH_H */

@@ -11,7 +11,8 @@ bench_bench_SOURCES = \
 	bench/capture.c \
 	bench/cost.c \
 	bench/live.c \
-	bench/references.h
+	bench/references.h \
+	bench/sharing.c
 bench_bench_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/bench $(LIBPCAP_CPPFLAGS)
 bench_bench_LDADD = $(LIBPCAP_LIBS) $(LIBBPF_LIBS) -lpthread
 bench_bench_DEPENDENCIES = libpcap.stamp

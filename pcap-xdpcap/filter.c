@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 
@@ -140,7 +141,7 @@ int filter_load(const struct filter_target *target, const struct filter *filter,
 	struct xdpcap_translate_error err;
 	struct bpf_insn *insns;
 	size_t len;
-	int fd;
+	int fd, ret;
 
 	memcpy(accept, match, sizeof(match));
 	memcpy(accept + ARRAY_SIZE(match), reject, reject_len * sizeof(*reject));
@@ -152,8 +153,18 @@ int filter_load(const struct filter_target *target, const struct filter *filter,
 	fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "xdpcap_filter", "Dual BSD/GPL",
 			   insns, len, &load);
 	free(insns);
-	if (fd < 0)
+	if (fd < 0) {
 		snprintf(why, whysize, "cannot load the filter program: %s",
 			 strerror(-fd));
+		return fd;
+	}
+	/* by which others find it, also if there is no tail call to make into it */
+	ret = bpf_prog_bind_map(fd, target->slots_fd, NULL);
+	if (ret) {
+		snprintf(why, whysize, "cannot bind xdpcap_slots: %s",
+			 strerror(-ret));
+		close(fd);
+		return ret;
+	}
 	return fd;
 }

@@ -311,17 +311,21 @@ static int open_slots(const struct hook *hook, __u32 action, __u32 head)
 
 static int create_slots(struct slot *slot)
 {
-	slot->index = 0;
+	slot->index = XDPCAP_CAPTURES_MAX - 1;
 	slot->fd = bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "xdpcap_slots",
 				  sizeof(__u32), sizeof(__u32),
 				  XDPCAP_CAPTURES_MAX + 1, NULL);
 	return slot->fd < 0 ? slot->fd : 0;
 }
 
+/*
+ * The highest index that is free: a capture that is alone has nobody's to look at
+ * behind its own.
+ */
 static int join(struct slot *slot)
 {
-	for (slot->index = 0; slot->index < XDPCAP_CAPTURES_MAX; slot->index++)
-		if (!entry(slot->fd, slot->index))
+	for (slot->index = XDPCAP_CAPTURES_MAX; slot->index > 0;)
+		if (!entry(slot->fd, --slot->index))
 			return 0;
 	return -EUSERS;
 }
@@ -483,34 +487,20 @@ err_out:
 			  slot_name(slot->action), strerror(-err));
 }
 
-/* Whether no other capture is on the action. */
-static bool is_alone(const struct slot *slot)
-{
-	for (__u32 i = 0; i < XDPCAP_CAPTURES_MAX; i++)
-		if (i != slot->index && entry(slot->fd, i))
-			return false;
-	return true;
-}
-
 void slot_leave(const struct hook *hook, struct slot *slot)
 {
 	const __u32 id = slot->filter_id;
 	__u32 head = 0;
-	bool others;
 
 	if (!id)
 		return;
 	slot->filter_id = 0;
 	hook_slot(hook, slot->action, &head);
-	others = !is_alone(slot);
-	if (head == id && others && !privileges_can_share())
-		return;
 	if (entry(slot->fd, slot->index) == id)
 		bpf_map_delete_elem(slot->fd, &slot->index);
 	test_point("detach-slot");
 	if (head == id) {
-		if (others)
-			bury(hook, slot->fd, slot->action);
+		bury(hook, slot->fd, slot->action);
 		set_head(hook, slot->fd, slot->action);
 	} else {
 		/* we may be the last that can remove a head that is dead */

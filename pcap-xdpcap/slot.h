@@ -64,9 +64,8 @@ int slot_put(const struct hook *hook, struct slot *slot, int prog_fd,
 	     struct xdpcap_reply *reply);
 
 /*
- * Take our filter program out, and only ours, and make the next capture the
- * head if we were it; if that takes CAP_SYS_ADMIN and we have not got it, our
- * program stays as the way to it, and copies nothing once its chain is empty.
+ * Take our filter program out, and only ours, and make the next capture the head
+ * if we were it. Dead captures are removed as far as that is possible.
  */
 void slot_leave(const struct hook *hook, struct slot *slot);
 
