@@ -83,7 +83,7 @@ test_too_few_entries() {
 
 test_hook_of_other_programs() {
 	mkdir "$BPFDIR"
-	"$BUILD/tests/owner" -t tc "$BPFDIR"
+	"$BUILD/tests/owner" -t tc -a 0 "$BPFDIR"
 	HOOK=$BPFDIR/hook
 	no_such_device "xdpcap:$HOOK" \
 		"xdpcap:$HOOK: not a hook: it belongs to programs of type sched_cls, not xdp"

@@ -188,6 +188,11 @@ traffic() {
 	in_ns "$NS_A" "$BUILD/tests/traffic" "$@" "$IF_A"
 }
 
+# The IPv4 packets that the receiver's network stack has got.
+in_stack() {
+	in_ns "$NS_B" awk '/^Ip: [0-9]/ { print $4 }' /proc/net/snmp
+}
+
 # with_xdpcap COMMAND...: with this build's libpcap and helper.
 with_xdpcap() {
 	LD_LIBRARY_PATH=$LIBPCAP XDPCAP_HELPER=$HELPER "$@"

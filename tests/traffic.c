@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/ip.h>
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +33,11 @@
 #define NS_PER_S  1000000000LL
 /* For frames that are too small for a UDP packet: local experiments' type. */
 #define ETHERTYPE_SMALL 0x88b5
+
+/* Linux 6.2 */
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
 
 static const char usage[] =
 	"Usage: traffic [OPTION]... INTERFACE\n"
@@ -45,6 +52,8 @@ static const char usage[] =
 	"                    (100)\n"
 	"  -v ID             with a VLAN tag\n"
 	"  -6                IPv6\n"
+	"  -G SIZE           leave it to the interface to send them in segments with\n"
+	"                    so much payload each (UDP GSO; a veth does not); IPv4\n"
 	"  -w FILE           write the frames to a savefile, with the time of sending\n"
 	"  -A MAC, -B MAC    source and destination (02:00:00:00:00:0a, ...:0b)\n"
 	"  -a IP, -b IP      source and destination (10.9.0.1, 10.9.0.2, or\n"
@@ -62,6 +71,7 @@ struct options {
 	unsigned int source_port;
 	int vlan; /* -1: none */
 	bool ipv6;
+	unsigned int segment; /* 0: no GSO */
 	const char *file, *interface;
 	const char *source_mac, *destination_mac;
 	const char *source_ip, *destination_ip;
@@ -115,7 +125,7 @@ static void parse_options(struct options *o, int argc, char **argv)
 {
 	int opt;
 
-	while ((opt = getopt(argc, argv, "c:d:f:p:P:r:s:v:6w:A:B:a:b:")) != -1) {
+	while ((opt = getopt(argc, argv, "c:d:f:p:P:r:s:v:6G:w:A:B:a:b:")) != -1) {
 		switch (opt) {
 		case 'c':
 			o->count = number(optarg, UINT32_MAX);
@@ -144,6 +154,9 @@ static void parse_options(struct options *o, int argc, char **argv)
 		case '6':
 			o->ipv6 = true;
 			break;
+		case 'G':
+			o->segment = number(optarg, 65535);
+			break;
 		case 'w':
 			o->file = optarg;
 			break;
@@ -169,6 +182,8 @@ static void parse_options(struct options *o, int argc, char **argv)
 	for (unsigned int i = 0; i < o->sizes.n; i++)
 		if (o->sizes.value[i] < ETHER_HDR_LEN)
 			die_usage();
+	if (o->segment && (o->ipv6 || o->vlan >= 0))
+		die_usage();
 }
 
 static void parse_mac(uint8_t *mac, const char *s)
@@ -236,6 +251,11 @@ static void put_udp(const struct options *o, uint8_t *p, size_t len,
 	put16(p + 4, len);
 	put16(p + 6, 0);
 	put_payload(p + 8, len - 8, seq);
+	if (o->segment) {
+		/* of the pseudo-header only: who makes the segments does the rest */
+		put16(p + 6, ~fold(pseudo_sum + IPPROTO_UDP + len));
+		return;
+	}
 	check = fold(sum(pseudo_sum + IPPROTO_UDP + len, p, len));
 	put16(p + 6, check ? check : 0xffff);
 }
@@ -293,8 +313,9 @@ static void put_frame(const struct options *o, uint8_t *frame, size_t size,
 	}
 }
 
-static int open_interface(const char *interface)
+static int open_interface(const char *interface, bool gso)
 {
+	const int on = 1;
 	struct sockaddr_ll address = {
 		.sll_family = AF_PACKET,
 		.sll_ifindex = if_nametoindex(interface),
@@ -304,6 +325,8 @@ static int open_interface(const char *interface)
 	if (!address.sll_ifindex || fd < 0 ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)))
 		die(interface);
+	if (gso && setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)))
+		die("PACKET_VNET_HDR");
 	return fd;
 }
 
@@ -322,6 +345,28 @@ static void sleep_until(long long when)
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL))
 		;
+}
+
+/* Returns as send(2). */
+static ssize_t send_frame(const struct options *o, int fd, uint8_t *frame,
+			  size_t size)
+{
+	struct virtio_net_hdr header = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_UDP_L4,
+		.gso_size = o->segment,
+		.hdr_len = ETHER_HDR_LEN + 20 + sizeof(struct udphdr),
+		.csum_start = ETHER_HDR_LEN + 20,
+		.csum_offset = offsetof(struct udphdr, check),
+	};
+	const struct iovec parts[] = {
+		{ .iov_base = &header, .iov_len = sizeof(header) },
+		{ .iov_base = frame, .iov_len = size },
+	};
+
+	if (!o->segment)
+		return send(fd, frame, size, 0);
+	return writev(fd, parts, 2);
 }
 
 static void write_frame(pcap_dumper_t *dumper, const uint8_t *frame, size_t size)
@@ -356,7 +401,7 @@ int main(int argc, char **argv)
 	int fd;
 
 	parse_options(&o, argc, argv);
-	fd = open_interface(o.interface);
+	fd = open_interface(o.interface, o.segment);
 	dead = pcap_open_dead_with_tstamp_precision(DLT_EN10MB, FRAME_MAX,
 						    PCAP_TSTAMP_PRECISION_NANO);
 	if (o.file) {
@@ -376,7 +421,7 @@ int main(int argc, char **argv)
 		put_frame(&o, frame, size, port, o.first + i);
 		if (dumper)
 			write_frame(dumper, frame, size);
-		while (send(fd, frame, size, 0) < 0) {
+		while (send_frame(&o, fd, frame, size) < 0) {
 			if (errno != ENOBUFS || now(CLOCK_MONOTONIC) > end)
 				die("send");
 			sleep_until(now(CLOCK_MONOTONIC) + NS_PER_S / 1000);
