@@ -3,7 +3,7 @@
 # several programs of an interface one after the other. To the kernel they are
 # then functions that replace the dispatcher's (BPF_PROG_TYPE_EXT), and a hook's
 # owner, too, is such a program. Where the kernel does not load the dispatcher,
-# libxdp attaches one program without it.
+# libxdp attaches one program without it; tests/kernels/run has kernels that do.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 MODE=--immediate-mode
