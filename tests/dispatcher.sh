@@ -3,7 +3,8 @@
 # several programs of an interface one after the other. To the kernel they are
 # then functions that replace the dispatcher's (BPF_PROG_TYPE_EXT), and a hook's
 # owner, too, is such a program. Where the kernel does not load the dispatcher,
-# libxdp attaches one program without it; tests/kernels/run has kernels that do.
+# libxdp attaches one program without it. tests/kernels/run has a kernel that runs
+# them all.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 MODE=--immediate-mode
@@ -16,9 +17,18 @@ load_chained() {
 	mkdir "$BPFDIR/$3"
 	in_ns "$NS_B" xdp-loader load -vv -m "$1" -P "$2" -n "$3" \
 		-p "$BPFDIR/$3" "$IF_B" "$BUILD/$CHAINED" >"$TMP/$3.log" 2>&1 || {
+		! refuses_tail_calls "$TMP/$3.log" ||
+			skip "this libxdp's dispatcher takes no programs with tail calls on this kernel: Extension program changes packet data, while original does not"
 		grep -v '^ *libbpf:' "$TMP/$3.log"
 		fail "xdp-loader does not load $3"
 	}
+}
+
+# Whether the kernel has refused the program because the function that it is to
+# replace cannot change the packet: to Linux 6.12.117 (not to 6.1), a tail call
+# may, and of libxdp 1.3's dispatcher, no function can.
+refuses_tail_calls() {
+	grep -q 'Extension program changes packet data, while original does not' "$1"
 }
 
 unload() {
@@ -113,7 +123,8 @@ test_two_programs_in_the_dispatcher() {
 	two_programs native
 }
 
-test_two_programs_in_the_dispatcher_with_frags() {
+# libxdp 1.3 runs what is in this section in a dispatcher without frags.
+test_two_programs_of_section_xdp_frags_in_the_dispatcher() {
 	CHAINED=tests/chained-frags.bpf.o
 	two_programs native
 }
