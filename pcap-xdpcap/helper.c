@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "capture.h"
+#include "list.h"
 #include "privileges.h"
 #include "protocol.h"
 
@@ -29,6 +30,7 @@ union request {
 	__u32 type;
 	struct xdpcap_attach attach;
 	struct xdpcap_set_filter filter;
+	struct xdpcap_list list;
 	char bytes[REQUEST_MAX + 1]; /* one more, to see what is too long */
 };
 
@@ -95,6 +97,22 @@ static int set_filter(struct capture *capture, const union request *request,
 }
 
 /*
+ * List the hooks, as far as who asks may open them: not by a capability that
+ * only the helper has. Of requests that are not valid, and of what goes wrong,
+ * the end of the helper says enough.
+ */
+static void list(const struct capture *capture, const union request *request,
+		 size_t len)
+{
+	if (len != sizeof(request->list) ||
+	    request->list.protocol != XDPCAP_PROTOCOL || capture->actions)
+		return;
+	if (getuid() && privileges_opened())
+		return;
+	list_send(XDPCAP_HELPER_FD);
+}
+
+/*
  * Send a reply; the one to XDPCAP_ATTACH with the maps that the application
  * maps. Never waits: an application that does not read its replies is broken.
  */
@@ -141,6 +159,10 @@ static int serve(struct capture *capture)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
 	if (len == 0)
 		return -1;
+	if (len >= (ssize_t)sizeof(request.type) && request.type == XDPCAP_LIST) {
+		list(capture, &request, len);
+		return -1;
+	}
 	if (len < (ssize_t)sizeof(request.type))
 		fail(&reply, "the request is too short");
 	else if (request.type == XDPCAP_ATTACH)

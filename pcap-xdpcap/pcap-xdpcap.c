@@ -25,6 +25,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -49,6 +50,7 @@
  * of their names that is a macro in both, and so tells which they are.
  */
 #ifdef charset_fopen
+#define pcapint_add_dev			add_dev
 #define pcapint_breakloop_common	pcap_breakloop_common
 #define pcapint_cleanup_live_common	pcap_cleanup_live_common
 #define pcapint_filter			pcap_filter
@@ -66,6 +68,12 @@
 /* How long to wait for the helper, ms: to answer a request, and to detach. */
 #define REPLY_TIMEOUT		60000
 #define DETACH_TIMEOUT		5000
+
+/*
+ * How long listing the hooks may take in all, ms, and how many may be listed.
+ */
+#define LIST_TIMEOUT		2000
+#define LIST_MAX		256
 
 /*
  * Packet buffer timeout, ms, if none is set: what the kernel has for a packet
@@ -232,57 +240,73 @@ xdpcap_filter(pcap_t *p, const struct xdpcap_reader *ring,
 	pcapint_fmt_errmsg_for_errno((p)->errbuf, PCAP_ERRBUF_SIZE, errno, \
 	    __VA_ARGS__)
 
-static int
-xdpcap_start_helper(pcap_t *p)
+static const char *
+xdpcap_helper_path(void)
 {
-	struct pcap_xdpcap *px = p->priv;
 	const char *path = secure_getenv("XDPCAP_HELPER");
+
+	return (path != NULL ? path : XDPCAP_HELPER_PATH);
+}
+
+/*
+ * Start a helper that has the other end of sock. The process that is started
+ * makes another one and ends; the caller waits for it. Returns 0, or -1 with
+ * errno.
+ */
+static int
+xdpcap_spawn_helper(int *sock, pid_t *pid)
+{
 	char *const argv[] = { (char *)"xdpcap-helper", NULL };
 	char *const envp[] = { NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	int socks[2], err;
-	pid_t pid;
 
-	if (path == NULL)
-		path = XDPCAP_HELPER_PATH;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) == -1) {
-		xdpcap_errno(p, "%s: socketpair", p->opt.device);
-		return (PCAP_ERROR);
-	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) == -1)
+		return (-1);
 
-	/*
-	 * Not fork(): the application may have threads. The process that is
-	 * started makes another one and ends, so that none of ours is left
-	 * behind for the application to see in wait().
-	 */
+	/* not fork(): the application may have threads */
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, socks[1], XDPCAP_HELPER_FD);
 	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_RDWR, 0);
 	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_RDWR, 0);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID);
-	err = posix_spawn(&pid, path, &actions, &attr, argv, envp);
+	err = posix_spawn(pid, xdpcap_helper_path(), &actions, &attr, argv,
+	    envp);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attr);
 	close(socks[1]);
 	if (err != 0) {
 		close(socks[0]);
 		errno = err;
+		return (-1);
+	}
+	*sock = socks[0];
+	return (0);
+}
+
+static int
+xdpcap_start_helper(pcap_t *p)
+{
+	struct pcap_xdpcap *px = p->priv;
+	pid_t pid;
+
+	if (xdpcap_spawn_helper(&px->sock, &pid) == -1) {
 		/* it may be for the members of a group only */
-		if (err == EACCES) {
+		if (errno == EACCES) {
 			xdpcap_errno(p,
 			    "%s: cannot start %s; you need permission to execute it",
-			    p->opt.device, path);
+			    p->opt.device, xdpcap_helper_path());
 			return (PCAP_ERROR_PERM_DENIED);
 		}
 		xdpcap_errno(p, "%s: cannot start %s; is pcap-xdpcap installed?",
-		    p->opt.device, path);
+		    p->opt.device, xdpcap_helper_path());
 		return (PCAP_ERROR);
 	}
+	/* so that none of ours is left for the application to see in wait() */
 	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 		;
-	px->sock = socks[0];
 	px->pid = getpid();
 	return (0);
 }
@@ -1332,10 +1356,130 @@ xdpcap_create(const char *device, char *ebuf, int *is_ours)
 }
 
 /*
- * Hooks are not listed: a device is named by the path of its hook.
+ * Listing.
+ */
+
+/* The devices of a hook: of all actions, and of each that has a slot and name. */
+static void
+xdpcap_add_devs(pcap_if_list_t *devlistp, const struct xdpcap_listed *listed,
+    const char *path, const char *what, char *errbuf)
+{
+	static const struct {
+		const char *suffix;
+		const char *packets;
+	} actions[] = {
+		{ "@aborted", "Aborted packets of " },
+		{ "@drop", "Dropped packets of " },
+		{ "@pass", "Passed packets of " },
+		{ "@tx", "Sent back packets of " },
+		{ "@redirect", "Redirected packets of " },
+	};
+	const char *captured = " (being captured)";
+	char name[sizeof(XDPCAP_PREFIX) + XDPCAP_PATH_MAX + 16];
+	char description[sizeof(" (being captured)") + XDPCAP_MESSAGE_MAX + 32];
+	u_int i;
+
+	/* an at sign in the pin's name would begin the actions */
+	snprintf(name, sizeof(name), XDPCAP_PREFIX "%s%s", path,
+	    strchr(strrchr(path, '/'), '@') != NULL ? "@all" : "");
+	snprintf(description, sizeof(description), "%s%s", what,
+	    listed->captured != 0 ? captured : "");
+	pcapint_add_dev(devlistp, name,
+	    PCAP_IF_CONNECTION_STATUS_NOT_APPLICABLE, description, errbuf);
+	for (i = 0; i < sizeof(actions) / sizeof(actions[0]) &&
+	    i < listed->entries; i++) {
+		snprintf(name, sizeof(name), XDPCAP_PREFIX "%s%s", path,
+		    actions[i].suffix);
+		snprintf(description, sizeof(description), "%s%s%s",
+		    actions[i].packets, what,
+		    listed->captured & 1u << i ? captured : "");
+		pcapint_add_dev(devlistp, name,
+		    PCAP_IF_CONNECTION_STATUS_NOT_APPLICABLE, description,
+		    errbuf);
+	}
+}
+
+/*
+ * Receive the next hook of the list, before the deadline (CLOCK_MONOTONIC, ns);
+ * size is how much room there is. Returns whether there is one; path and what
+ * are then set.
+ */
+static int
+xdpcap_next_listed(int sock, uint64_t deadline, struct xdpcap_listed *listed,
+    size_t size, const char **path, const char **what)
+{
+	struct pollfd pfd = { .fd = sock, .events = POLLIN };
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	const char *end;
+	ssize_t n;
+
+	while (now < deadline &&
+	    poll(&pfd, 1, (deadline - now) / NS_PER_MS + 1) == -1 &&
+	    errno == EINTR)
+		now = clock_ns(CLOCK_MONOTONIC);
+	n = recv(sock, listed, size, MSG_DONTWAIT);
+	if (n <= (ssize_t)sizeof(*listed))
+		return (0);
+	end = (const char *)listed + n;
+	*path = listed->text;
+	*what = memchr(*path, '\0', end - *path);
+	if (**path != '/' || *what == NULL ||
+	    ++*what == end || memchr(*what, '\0', end - *what) != end - 1)
+		return (0);
+	return (1);
+}
+
+/*
+ * Wait for the process that was started, which ends at once; one that does not
+ * is none of ours, and gets no longer than the deadline.
+ */
+static void
+xdpcap_reap(pid_t pid, uint64_t deadline)
+{
+	const struct timespec pause = { .tv_nsec = NS_PER_MS };
+	pid_t ret;
+
+	while ((ret = waitpid(pid, NULL, WNOHANG)) == 0 &&
+	    clock_ns(CLOCK_MONOTONIC) < deadline)
+		nanosleep(&pause, NULL);
+	if (ret != 0)
+		return;
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+		;
+}
+
+/*
+ * The hooks that a helper finds, with what this user may do. That there is no
+ * helper, or that it does not answer, is no reason to say anything: what is not
+ * listed can be named nevertheless.
  */
 int
-xdpcap_findalldevs(pcap_if_list_t *devlistp _U_, char *errbuf _U_)
+xdpcap_findalldevs(pcap_if_list_t *devlistp, char *errbuf)
 {
+	const struct xdpcap_list request = {
+		.type = XDPCAP_LIST, .protocol = XDPCAP_PROTOCOL,
+	};
+	const uint64_t deadline = clock_ns(CLOCK_MONOTONIC) +
+	    (uint64_t)LIST_TIMEOUT * NS_PER_MS;
+	union {
+		struct xdpcap_listed listed;
+		char bytes[sizeof(struct xdpcap_listed) + XDPCAP_PATH_MAX +
+		    XDPCAP_MESSAGE_MAX];
+	} message;
+	const char *path, *what;
+	int sock, i;
+	pid_t pid;
+
+	if (xdpcap_spawn_helper(&sock, &pid) == -1)
+		return (0);
+	if (send(sock, &request, sizeof(request), MSG_NOSIGNAL) != -1)
+		for (i = 0; i < LIST_MAX &&
+		    xdpcap_next_listed(sock, deadline, &message.listed,
+		    sizeof(message), &path, &what); i++)
+			xdpcap_add_devs(devlistp, &message.listed, path, what,
+			    errbuf);
+	close(sock);
+	xdpcap_reap(pid, deadline);
 	return (0);
 }

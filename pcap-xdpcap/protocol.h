@@ -28,6 +28,7 @@
 enum xdpcap_request_type {
 	XDPCAP_ATTACH = 1, /* first, and once */
 	XDPCAP_SET_FILTER,
+	XDPCAP_LIST, /* first, and alone */
 };
 
 /*
@@ -51,6 +52,21 @@ struct xdpcap_set_filter {
 	__u32 snaplen;    /* bytes, at least 1 */
 	__u32 len;        /* instructions, 1 to BPF_MAXINSNS */
 	struct sock_filter insns[];
+};
+
+/*
+ * List the hooks, and end. The reply is a struct xdpcap_listed for each, sorted
+ * by path, and at last one without text.
+ */
+struct xdpcap_list {
+	__u32 type;     /* XDPCAP_LIST */
+	__u32 protocol; /* XDPCAP_PROTOCOL */
+};
+
+struct xdpcap_listed {
+	__u32 entries;  /* slots that the hook has */
+	__u32 captured; /* bit mask of those that hold a program */
+	char text[];    /* the path, and what it is; both null-terminated */
 };
 
 enum xdpcap_status {
