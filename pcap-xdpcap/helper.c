@@ -65,7 +65,7 @@ static int attach(struct capture *capture, const union request *request,
 	if (!r->snaplen || r->snaplen > XDPCAP_CAPLEN_MAX)
 		return fail(reply,
 			    "the attach request's snapshot length is out of range");
-	if (r->clock > XDPCAP_CLOCK_MONOTONIC)
+	if (r->clock > XDPCAP_CLOCK_COARSE)
 		return fail(reply, "the attach request's clock is unknown");
 	if (capture->actions)
 		return fail(reply, "already attached");
@@ -91,6 +91,9 @@ static int set_filter(struct capture *capture, const union request *request,
 	if (!r->snaplen || r->snaplen > XDPCAP_CAPLEN_MAX)
 		return fail(reply,
 			    "the filter request's snapshot length is out of range");
+	if (r->linktype > XDPCAP_LINUX_SLL2)
+		return fail(reply,
+			    "the filter request's link-layer type is unknown");
 	if (!capture->actions)
 		return fail(reply, "not attached");
 	return capture_set_filter(capture, r, reply);
