@@ -63,6 +63,9 @@ void target_close(struct target *target);
 /* A capture on an owner's hook through libpcap, with a filter. */
 pcap_t *capture_open(const struct target *target, const char *filter,
 		     bool immediate);
+/* With timestamps of low precision; of link-layer type LINUX_SLL2. */
+pcap_t *capture_open_lowprec(const struct target *target, const char *filter);
+pcap_t *capture_open_sll2(const struct target *target, const char *filter);
 
 /* What a perf buffer is opened with whose reader is woken at so many bytes. */
 struct perf_event_attr perf_attr(uint32_t watermark);

@@ -9,25 +9,44 @@
 #include "bench.h"
 #include "references.h"
 
-pcap_t *capture_open(const struct target *target, const char *filter,
-		     bool immediate)
+static pcap_t *open_capture(const struct target *target, const char *filter,
+			    bool immediate, int linktype, int tstamp_type)
 {
 	char errbuf[PCAP_ERRBUF_SIZE];
 	struct bpf_program program;
 	pcap_t *p = pcap_create(target->device, errbuf);
 
-	if (!p)
-		die("%s: %s", target->device, errbuf);
+	if (!p || pcap_set_tstamp_type(p, tstamp_type))
+		die("%s: %s", target->device, p ? pcap_geterr(p) : errbuf);
 	pcap_set_tstamp_precision(p, PCAP_TSTAMP_PRECISION_NANO);
 	pcap_set_immediate_mode(p, immediate);
 	pcap_set_timeout(p, 100);
 	/* as much for each CPU as the references have */
 	pcap_set_buffer_size(p, (int)(REFERENCE_BUFFER *
 				      sysconf(_SC_NPROCESSORS_ONLN)));
-	if (pcap_activate(p) < 0)
+	if (pcap_activate(p) < 0 || pcap_set_datalink(p, linktype))
 		die("%s: %s", target->device, pcap_geterr(p));
 	if (filter && (pcap_compile(p, &program, filter, 1, PCAP_NETMASK_UNKNOWN) ||
 		       pcap_setfilter(p, &program)))
 		die("%s: %s: %s", target->device, filter, pcap_geterr(p));
 	return p;
+}
+
+pcap_t *capture_open(const struct target *target, const char *filter,
+		     bool immediate)
+{
+	return open_capture(target, filter, immediate, DLT_EN10MB,
+			    PCAP_TSTAMP_HOST);
+}
+
+pcap_t *capture_open_lowprec(const struct target *target, const char *filter)
+{
+	return open_capture(target, filter, false, DLT_EN10MB,
+			    PCAP_TSTAMP_HOST_LOWPREC);
+}
+
+pcap_t *capture_open_sll2(const struct target *target, const char *filter)
+{
+	return open_capture(target, filter, false, DLT_LINUX_SLL2,
+			    PCAP_TSTAMP_HOST);
 }

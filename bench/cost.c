@@ -30,13 +30,31 @@
  * the difference is not the transport's cost, but what its users pay. The
  * capture wakes at a quarter of the ring.
  */
-enum way { NONE, NOMATCH, MATCH, FULL, PERF, PERF_QUIET, RINGBUF, FLOOR, WAYS };
+enum way {
+	NONE,
+	NOMATCH,
+	NOMATCH_SLL2,
+	MATCH,
+	MATCH_LOWPREC,
+	FULL,
+	PERF,
+	PERF_QUIET,
+	RINGBUF,
+	FLOOR,
+	WAYS
+};
 
 static const char *const names[] = {
-	[NONE] = "none",       [NOMATCH] = "nomatch",
-	[MATCH] = "match",     [FULL] = "full",
-	[PERF] = "perf",       [PERF_QUIET] = "perf_quiet",
-	[RINGBUF] = "ringbuf", [FLOOR] = "floor",
+	[NONE] = "none",
+	[NOMATCH] = "nomatch",
+	[NOMATCH_SLL2] = "nomatch_sll2",
+	[MATCH] = "match",
+	[MATCH_LOWPREC] = "lowprec",
+	[FULL] = "full",
+	[PERF] = "perf",
+	[PERF_QUIET] = "perf_quiet",
+	[RINGBUF] = "ringbuf",
+	[FLOOR] = "floor",
 };
 
 struct cost {
@@ -97,6 +115,7 @@ static void drain(struct cost *cost, enum way way)
 
 	switch (way) {
 	case MATCH:
+	case MATCH_LOWPREC:
 		while ((n = pcap_dispatch(p, -1, ignore_packet, NULL)) > 0)
 			;
 		if (n < 0)
@@ -188,6 +207,11 @@ static void setup(struct cost *cost, const struct bench_opts *opts, size_t size)
 	setup_references(cost, frags);
 	cost->captures[NOMATCH] =
 		capture_open(&cost->targets[NOMATCH], "udp port 53", false);
+	cost->captures[NOMATCH_SLL2] =
+		capture_open_sll2(&cost->targets[NOMATCH_SLL2], "udp port 53");
+	cost->captures[MATCH_LOWPREC] =
+		capture_open_lowprec(&cost->targets[MATCH_LOWPREC],
+				     "udp port 4002");
 	cost->captures[MATCH] =
 		capture_open(&cost->targets[MATCH], "udp port 4002", false);
 	cost->captures[FULL] =
@@ -253,6 +277,8 @@ static void report(struct cost *cost)
 	metric(&s[NOMATCH], "ns", "nomatch_%zu_ns", size);
 	if (size == 64)
 		metric(&s[NOMATCH], "ns", "nomatch_ns");
+	metric(&s[MATCH_LOWPREC], "ns", "lowprec_%zu_ns", size);
+	metric(&s[NOMATCH_SLL2], "ns", "nomatch_sll2_%zu_ns", size);
 	metric(&s[FULL], "ns", "full_%zu_ns", size);
 	metric(&s[PERF], "ns", "perf_%zu_ns", size);
 	metric(&s[PERF_QUIET], "ns", "perf_quiet_%zu_ns", size);

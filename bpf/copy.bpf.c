@@ -83,8 +83,14 @@ struct {
 
 static __always_inline __u64 now(void)
 {
-	return clock == XDPCAP_CLOCK_TAI ? bpf_ktime_get_tai_ns() :
-					   bpf_ktime_get_ns();
+	switch (clock) {
+	case XDPCAP_CLOCK_TAI:
+		return bpf_ktime_get_tai_ns();
+	case XDPCAP_CLOCK_COARSE:
+		return bpf_ktime_get_coarse_ns();
+	default:
+		return bpf_ktime_get_ns();
+	}
 }
 
 /* Copy two blocks of n bytes (a constant) that may overlap. */

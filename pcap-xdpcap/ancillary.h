@@ -10,8 +10,9 @@
  *				0x600 (a length: 802.3) ETH_P_802_3 if [14:2] is
  *				0xffff, else ETH_P_802_2: eth_type_trans()'s
  *				rules. A VLAN tag is not skipped: 0x8100
- *	SKF_AD_PKTTYPE		PACKET_OUTGOING for XDP_TX and XDP_REDIRECT,
- *				PACKET_HOST for every other action
+ *	SKF_AD_PKTTYPE		PACKET_HOST for XDP_PASS, PACKET_OUTGOING for
+ *				XDP_TX and XDP_REDIRECT, PACKET_OTHERHOST for
+ *				every other action: the packet goes nowhere
  *	SKF_AD_IFINDEX		ingress_ifindex of the XDP context
  *	SKF_AD_QUEUE		rx_queue_index of the XDP context
  *	SKF_AD_CPU		the CPU that the XDP program runs on
@@ -21,6 +22,9 @@
  *
  * A field that does not lie in the packet as a whole counts as 0 here. The size
  * of the load (W, H, B) does not matter: all 32 bits of the value are loaded.
+ *
+ * From the same comes the header that a packet of link-layer type LINUX_SLL2
+ * has instead of Ethernet's.
  */
 #ifndef XDPCAP_ANCILLARY_H
 #define XDPCAP_ANCILLARY_H
@@ -28,6 +32,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <linux/filter.h>
 #include <linux/if_ether.h>
@@ -37,6 +42,7 @@
  * Of enum xdp_action: linux/bpf.h cannot be included beside libpcap's headers,
  * both have a struct bpf_insn.
  */
+#define XDPCAP_ACTION_PASS     2
 #define XDPCAP_ACTION_TX       3
 #define XDPCAP_ACTION_REDIRECT 4
 
@@ -51,9 +57,15 @@ struct xdpcap_ancillary {
 
 static inline uint32_t xdpcap_pkttype(uint32_t action)
 {
-	return action == XDPCAP_ACTION_TX || action == XDPCAP_ACTION_REDIRECT ?
-		       PACKET_OUTGOING :
-		       PACKET_HOST;
+	switch (action) {
+	case XDPCAP_ACTION_PASS:
+		return PACKET_HOST;
+	case XDPCAP_ACTION_TX:
+	case XDPCAP_ACTION_REDIRECT:
+		return PACKET_OUTGOING;
+	default:
+		return PACKET_OTHERHOST;
+	}
 }
 
 static inline uint32_t xdpcap_ancillary_be16(const struct xdpcap_ancillary *a,
@@ -110,6 +122,33 @@ static inline uint32_t xdpcap_ancillary(const struct xdpcap_ancillary *a,
 	default:
 		return tagged;
 	}
+}
+
+/* ARPHRD_ETHER: linux/if_arp.h would bring all of sys/socket.h along. */
+#define XDPCAP_HATYPE 1
+
+/* Bytes of a LINUX_SLL2 header; it is struct sll2_header of pcap/sll.h. */
+#define XDPCAP_SLL2_LEN 20
+
+/*
+ * The LINUX_SLL2 header of a packet, in place of its first ETH_HLEN bytes: the
+ * protocol of SKF_AD_PROTOCOL, the type of SKF_AD_PKTTYPE, the source address.
+ */
+static inline void xdpcap_sll2_header(const struct xdpcap_ancillary *a,
+				      uint8_t header[XDPCAP_SLL2_LEN])
+{
+	uint32_t protocol = xdpcap_ancillary(a, SKF_AD_OFF + SKF_AD_PROTOCOL);
+
+	memset(header, 0, XDPCAP_SLL2_LEN);
+	header[0] = (uint8_t)(protocol >> 8);
+	header[1] = (uint8_t)protocol;
+	for (int i = 0; i < 4; i++)
+		header[4 + i] = (uint8_t)(a->ifindex >> (24 - 8 * i));
+	header[9] = XDPCAP_HATYPE;
+	header[10] = (uint8_t)xdpcap_pkttype(a->action);
+	header[11] = ETH_ALEN;
+	if (a->packet_len >= 2 * ETH_ALEN)
+		memcpy(header + 12, a->packet + ETH_ALEN, ETH_ALEN);
 }
 
 #endif

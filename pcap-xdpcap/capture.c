@@ -317,7 +317,8 @@ static int load_copies(struct capture *capture, __u32 actions,
 	    sizeof(capture->cookie))
 		return hook_error(&capture->hook, reply, XDPCAP_ERROR,
 				  "no random number: %s", strerror(errno));
-	if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP,
+	if (capture->clock == XDPCAP_CLOCK_TAI &&
+	    libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP,
 				    BPF_FUNC_ktime_get_tai_ns, NULL) != 1)
 		capture->clock = XDPCAP_CLOCK_MONOTONIC;
 	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++) {
@@ -393,6 +394,7 @@ static int attach_locked(struct capture *capture,
 		.len = ARRAY_SIZE(accept_all),
 		.snaplen = request->snaplen,
 		.generation = FIRST_GENERATION,
+		.actions = UINT_MAX,
 	};
 	int fds[XDPCAP_ACTIONS_MAX];
 	char why[XDPCAP_MESSAGE_MAX];
@@ -473,6 +475,8 @@ int capture_set_filter(struct capture *capture,
 		.len = request->len,
 		.snaplen = request->snaplen,
 		.generation = request->generation,
+		.linktype = request->linktype,
+		.actions = request->actions,
 	};
 	/* whole packets: a filter may look at what is beyond the snapshot */
 	const struct filter all = {
@@ -480,6 +484,7 @@ int capture_set_filter(struct capture *capture,
 		.len = ARRAY_SIZE(accept_all),
 		.snaplen = XDPCAP_CAPLEN_MAX,
 		.generation = request->generation,
+		.actions = request->actions,
 	};
 	int fds[XDPCAP_ACTIONS_MAX], err;
 	char why[XDPCAP_MESSAGE_MAX] = "refused for a test";

@@ -13,6 +13,8 @@
 
 #include <bpf/bpf.h>
 
+#include "cook.h"
+#include "protocol.h"
 #include "ring.h"
 #include "slot.h"
 #include "translate.h"
@@ -82,7 +84,8 @@ static size_t emit_end(struct bpf_insn *insn,
 	return n + ARRAY_SIZE(verdict);
 }
 
-int filter_load(const struct filter_target *target, const struct filter *filter,
+/* Load a filter that is for packets as they are, with that action. */
+static int load(const struct filter_target *target, const struct filter *filter,
 		__u32 action, char *why, size_t whysize)
 {
 	const __u32 seen = sizeof(struct xdpcap_ctl) +
@@ -166,5 +169,34 @@ int filter_load(const struct filter_target *target, const struct filter *filter,
 		close(fd);
 		return ret;
 	}
+	return fd;
+}
+
+int filter_load(const struct filter_target *target, const struct filter *filter,
+		__u32 action, char *why, size_t whysize)
+{
+	static const struct sock_filter reject_all[] = {
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct filter eth = *filter;
+	struct xdpcap_translate_error err;
+	struct sock_filter *insns = NULL;
+	int fd;
+
+	if (!(filter->actions & 1u << action)) {
+		eth.insns = reject_all;
+		eth.len = ARRAY_SIZE(reject_all);
+	} else if (filter->linktype == XDPCAP_LINUX_SLL2) {
+		if (xdpcap_cook(filter->insns, filter->len, action,
+				filter->snaplen, &insns, &eth.len, &err)) {
+			snprintf(why, whysize, "instruction %zu: %s", err.insn,
+				 err.msg);
+			return -EINVAL;
+		}
+		eth.insns = insns;
+		eth.snaplen = xdpcap_cook_snaplen(filter->snaplen);
+	}
+	fd = load(target, &eth, action, why, whysize);
+	free(insns);
 	return fd;
 }

@@ -25,8 +25,10 @@ struct filter_target {
 struct filter {
 	const struct sock_filter *insns;
 	size_t len;
-	__u32 snaplen; /* bytes, 1 to INT_MAX */
+	__u32 snaplen; /* bytes of the link-layer type, 1 to INT_MAX */
 	__u32 generation;
+	__u32 linktype; /* enum xdpcap_linktype */
+	__u32 actions;  /* bit mask: packets of others do not match */
 };
 
 /*

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "capture.h"
+#include "list.h"
 #include "privileges.h"
 #include "protocol.h"
 
@@ -29,6 +30,7 @@ union request {
 	__u32 type;
 	struct xdpcap_attach attach;
 	struct xdpcap_set_filter filter;
+	struct xdpcap_list list;
 	char bytes[REQUEST_MAX + 1]; /* one more, to see what is too long */
 };
 
@@ -63,7 +65,7 @@ static int attach(struct capture *capture, const union request *request,
 	if (!r->snaplen || r->snaplen > XDPCAP_CAPLEN_MAX)
 		return fail(reply,
 			    "the attach request's snapshot length is out of range");
-	if (r->clock > XDPCAP_CLOCK_MONOTONIC)
+	if (r->clock > XDPCAP_CLOCK_COARSE)
 		return fail(reply, "the attach request's clock is unknown");
 	if (capture->actions)
 		return fail(reply, "already attached");
@@ -89,9 +91,28 @@ static int set_filter(struct capture *capture, const union request *request,
 	if (!r->snaplen || r->snaplen > XDPCAP_CAPLEN_MAX)
 		return fail(reply,
 			    "the filter request's snapshot length is out of range");
+	if (r->linktype > XDPCAP_LINUX_SLL2)
+		return fail(reply,
+			    "the filter request's link-layer type is unknown");
 	if (!capture->actions)
 		return fail(reply, "not attached");
 	return capture_set_filter(capture, r, reply);
+}
+
+/*
+ * List the hooks, as far as who asks may open them: not by a capability that
+ * only the helper has. Of requests that are not valid, and of what goes wrong,
+ * the end of the helper says enough.
+ */
+static void list(const struct capture *capture, const union request *request,
+		 size_t len)
+{
+	if (len != sizeof(request->list) ||
+	    request->list.protocol != XDPCAP_PROTOCOL || capture->actions)
+		return;
+	if (getuid() && privileges_opened())
+		return;
+	list_send(XDPCAP_HELPER_FD);
 }
 
 /*
@@ -141,6 +162,10 @@ static int serve(struct capture *capture)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
 	if (len == 0)
 		return -1;
+	if (len >= (ssize_t)sizeof(request.type) && request.type == XDPCAP_LIST) {
+		list(capture, &request, len);
+		return -1;
+	}
 	if (len < (ssize_t)sizeof(request.type))
 		fail(&reply, "the request is too short");
 	else if (request.type == XDPCAP_ATTACH)

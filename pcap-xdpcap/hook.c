@@ -25,15 +25,6 @@
 #define LOCK_TRIES    500
 #define LOCK_PAUSE_NS 10000000
 
-/* What fdinfo says of a map; -1 for a line that is not there. */
-struct map_info {
-	long map_type;
-	long key_size;
-	long value_size;
-	long max_entries;
-	long owner_prog_type;
-};
-
 int hook_error(const struct hook *hook, struct xdpcap_reply *reply,
 	       enum xdpcap_status status, const char *format, ...)
 {
@@ -53,7 +44,7 @@ int hook_error(const struct hook *hook, struct xdpcap_reply *reply,
 	return -1;
 }
 
-static int read_map_info(int fd, struct map_info *info)
+int read_map_info(int fd, struct map_info *info)
 {
 	const struct {
 		const char *format;

@@ -12,6 +12,15 @@
 
 #include "protocol.h"
 
+/* What fdinfo says of a map; -1 for a line that is not there. */
+struct map_info {
+	long map_type;
+	long key_size;
+	long value_size;
+	long max_entries;
+	long owner_prog_type;
+};
+
 struct hook {
 	int fd;            /* the map; -1 if not open */
 	int dir_fd;        /* the directory of the pin, for the lock */
@@ -27,6 +36,9 @@ struct hook {
 int hook_error(const struct hook *hook, struct xdpcap_reply *reply,
 	       enum xdpcap_status status, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* Read it. Returns 0, or a negative errno. */
+int read_map_info(int fd, struct map_info *info);
 
 /*
  * Open the hook that is pinned at path. Refuses what is not a hook, and a hook

@@ -25,6 +25,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -49,6 +50,7 @@
  * of their names that is a macro in both, and so tells which they are.
  */
 #ifdef charset_fopen
+#define pcapint_add_dev			add_dev
 #define pcapint_breakloop_common	pcap_breakloop_common
 #define pcapint_cleanup_live_common	pcap_cleanup_live_common
 #define pcapint_filter			pcap_filter
@@ -68,10 +70,23 @@
 #define DETACH_TIMEOUT		5000
 
 /*
+ * How long listing the hooks may take in all, ms, and how many may be listed.
+ */
+#define LIST_TIMEOUT		2000
+#define LIST_MAX		256
+
+/*
  * Packet buffer timeout, ms, if none is set: what the kernel has for a packet
  * socket then (DEFAULT_PRB_RETIRE_TOV, net/packet/internal.h).
  */
 #define DEFAULT_TIMEOUT		8
+
+/* What a LINUX_SLL2 header is longer than an Ethernet header. */
+#define SLL2_LONGER		(XDPCAP_SLL2_LEN - ETH_HLEN)
+
+/* Actions by which packets leave the interface that they came in on. */
+#define OUTGOING_ACTIONS \
+	(1u << XDPCAP_ACTION_TX | 1u << XDPCAP_ACTION_REDIRECT)
 
 #define NS_PER_MS		1000000
 #define NS_PER_S		1000000000
@@ -94,13 +109,13 @@
 
 /* A ring, as its one reader sees it. */
 struct xdpcap_reader {
-	const u_char *base;	/* the ring, followed by its slack */
+	u_char *base;		/* the ring, followed by its slack */
 	struct xdpcap_cpu *cpu;	/* its part of the control page */
 	uint64_t pos;		/* of the next record */
 	uint64_t limit;		/* end of what this batch takes */
 	uint64_t released;	/* what cpu->tail says */
 	uint64_t ts;		/* of the next record, if there is one */
-	const struct xdpcap_record *next;	/* or NULL: nothing in this batch */
+	struct xdpcap_record *next;	/* or NULL: nothing in this batch */
 };
 
 /* A load of ancillary data in the filter, for filtering in userland. */
@@ -126,6 +141,7 @@ struct pcap_xdpcap {
 	struct xdpcap_reader *rings;
 	struct xdpcap_reader *unreleased;	/* holds the packet of the last
 						 * pcap_next() or _next_ex() */
+	int unsynced;		/* ts_offset stays as it was at first */
 	int64_t ts_offset;	/* ns from the records' clock to the wall clock */
 	/* immediate mode; times are CLOCK_MONOTONIC, ns */
 	uint64_t next_wakeup;	/* not before; 0: at any time */
@@ -135,6 +151,8 @@ struct pcap_xdpcap {
 
 	uint32_t generation;	/* of the filter in force */
 	int filter_in_userland;
+	int filter_linktype;	/* that the filter was set for: a DLT_ */
+	uint32_t actions;	/* of the direction: a bit mask */
 	struct xdpcap_patch *patches;	/* the filter's loads of ancillary data */
 	u_int patch_count;
 
@@ -195,32 +213,80 @@ xdpcap_find_ancillary(pcap_t *p)
 	return (0);
 }
 
-/*
- * Filter a record that the filter in force has not seen. Returns the number of
- * bytes to deliver, 0 if it does not match.
- */
-static u_int
-xdpcap_filter(pcap_t *p, const struct xdpcap_reader *ring,
-    const struct xdpcap_record *rec, const u_char *packet, u_int caplen)
+/* What is known of a record's packet. */
+static struct xdpcap_ancillary
+xdpcap_about(const struct pcap_xdpcap *px, const struct xdpcap_reader *ring,
+    const struct xdpcap_record *rec)
 {
-	struct pcap_xdpcap *px = p->priv;
-	const struct xdpcap_ancillary ancillary = {
-		.packet = packet,
-		.packet_len = caplen,
+	return ((struct xdpcap_ancillary) {
+		.packet = (const u_char *)(rec + 1),
+		.packet_len = rec->caplen,
 		.action = rec->action,
 		.ifindex = rec->ifindex,
 		.queue = rec->rx_queue,
 		.cpu = ring - px->rings,
-	};
-	u_int i, ret;
+	});
+}
+
+/*
+ * Make the packet's LINUX_SLL2 header, in place: it ends where the Ethernet
+ * header does, and begins in the end of the record's own header. Returns where.
+ */
+static u_char *
+xdpcap_make_sll2(const struct xdpcap_ancillary *about, struct xdpcap_record *rec)
+{
+	u_char *packet = (u_char *)(rec + 1) - SLL2_LONGER;
+	uint8_t header[XDPCAP_SLL2_LEN];
+
+	xdpcap_sll2_header(about, header);
+	memcpy(packet, header, sizeof(header));
+	return (packet);
+}
+
+/* The capture length in that form; without an Ethernet header there is none. */
+static u_int
+xdpcap_sll2_caplen(const struct xdpcap_record *rec)
+{
+	return (rec->caplen < ETH_HLEN ? 0 : rec->caplen + SLL2_LONGER);
+}
+
+/*
+ * Filter a record that the filter in force has not seen, in the form that the
+ * filter was set for. Returns the number of bytes to deliver, of the form that
+ * packets are delivered in; 0 if it does not match.
+ */
+static u_int
+xdpcap_filter(pcap_t *p, const struct xdpcap_reader *ring,
+    struct xdpcap_record *rec)
+{
+	struct pcap_xdpcap *px = p->priv;
+	const struct xdpcap_ancillary about = xdpcap_about(px, ring, rec);
+	u_char ethernet[XDPCAP_SLL2_LEN], *sll2;
+	u_int i, ret, len = rec->len, caplen;
 
 	if (p->fcode.bf_insns == NULL)
-		return (caplen);
+		return (UINT_MAX);
 	for (i = 0; i < px->patch_count; i++)
 		p->fcode.bf_insns[px->patches[i].insn].k =
-		    xdpcap_ancillary(&ancillary, px->patches[i].k);
-	ret = pcapint_filter(p->fcode.bf_insns, packet, rec->len, caplen);
-	return (min(ret, caplen));
+		    xdpcap_ancillary(&about, px->patches[i].k);
+	if (px->filter_linktype == DLT_EN10MB) {
+		ret = pcapint_filter(p->fcode.bf_insns, about.packet, len,
+		    rec->caplen);
+		if (p->linktype == DLT_EN10MB || ret == 0)
+			return (ret);
+		/* with a whole header, since that needs nothing more */
+		return (ret > UINT_MAX - SLL2_LONGER ? UINT_MAX :
+		    SLL2_LONGER + (ret > ETH_HLEN ? ret : ETH_HLEN));
+	}
+
+	caplen = xdpcap_sll2_caplen(rec);
+	memcpy(ethernet, (u_char *)(rec + 1) - SLL2_LONGER, sizeof(ethernet));
+	sll2 = xdpcap_make_sll2(&about, rec);
+	ret = pcapint_filter(p->fcode.bf_insns, sll2, len + SLL2_LONGER, caplen);
+	memcpy(sll2, ethernet, sizeof(ethernet));
+	if (p->linktype == DLT_LINUX_SLL2 || ret == 0)
+		return (ret);
+	return (ret > XDPCAP_SLL2_LEN ? ret - SLL2_LONGER : ETH_HLEN);
 }
 
 /*
@@ -232,57 +298,73 @@ xdpcap_filter(pcap_t *p, const struct xdpcap_reader *ring,
 	pcapint_fmt_errmsg_for_errno((p)->errbuf, PCAP_ERRBUF_SIZE, errno, \
 	    __VA_ARGS__)
 
-static int
-xdpcap_start_helper(pcap_t *p)
+static const char *
+xdpcap_helper_path(void)
 {
-	struct pcap_xdpcap *px = p->priv;
 	const char *path = secure_getenv("XDPCAP_HELPER");
+
+	return (path != NULL ? path : XDPCAP_HELPER_PATH);
+}
+
+/*
+ * Start a helper that has the other end of sock. The process that is started
+ * makes another one and ends; the caller waits for it. Returns 0, or -1 with
+ * errno.
+ */
+static int
+xdpcap_spawn_helper(int *sock, pid_t *pid)
+{
 	char *const argv[] = { (char *)"xdpcap-helper", NULL };
 	char *const envp[] = { NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	int socks[2], err;
-	pid_t pid;
 
-	if (path == NULL)
-		path = XDPCAP_HELPER_PATH;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) == -1) {
-		xdpcap_errno(p, "%s: socketpair", p->opt.device);
-		return (PCAP_ERROR);
-	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) == -1)
+		return (-1);
 
-	/*
-	 * Not fork(): the application may have threads. The process that is
-	 * started makes another one and ends, so that none of ours is left
-	 * behind for the application to see in wait().
-	 */
+	/* not fork(): the application may have threads */
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, socks[1], XDPCAP_HELPER_FD);
 	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_RDWR, 0);
 	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_RDWR, 0);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID);
-	err = posix_spawn(&pid, path, &actions, &attr, argv, envp);
+	err = posix_spawn(pid, xdpcap_helper_path(), &actions, &attr, argv,
+	    envp);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attr);
 	close(socks[1]);
 	if (err != 0) {
 		close(socks[0]);
 		errno = err;
+		return (-1);
+	}
+	*sock = socks[0];
+	return (0);
+}
+
+static int
+xdpcap_start_helper(pcap_t *p)
+{
+	struct pcap_xdpcap *px = p->priv;
+	pid_t pid;
+
+	if (xdpcap_spawn_helper(&px->sock, &pid) == -1) {
 		/* it may be for the members of a group only */
-		if (err == EACCES) {
+		if (errno == EACCES) {
 			xdpcap_errno(p,
 			    "%s: cannot start %s; you need permission to execute it",
-			    p->opt.device, path);
+			    p->opt.device, xdpcap_helper_path());
 			return (PCAP_ERROR_PERM_DENIED);
 		}
 		xdpcap_errno(p, "%s: cannot start %s; is pcap-xdpcap installed?",
-		    p->opt.device, path);
+		    p->opt.device, xdpcap_helper_path());
 		return (PCAP_ERROR);
 	}
+	/* so that none of ours is left for the application to see in wait() */
 	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 		;
-	px->sock = socks[0];
 	px->pid = getpid();
 	return (0);
 }
@@ -700,6 +782,8 @@ xdpcap_set_clock(struct pcap_xdpcap *px)
 {
 	int64_t offset;
 
+	if (px->unsynced && px->ts_offset != 0)
+		return;
 	if (px->clock == XDPCAP_CLOCK_TAI) {
 		/* whole seconds; the rest is the time between the two calls */
 		offset = (int64_t)(clock_ns(CLOCK_TAI) - clock_ns(CLOCK_REALTIME));
@@ -720,7 +804,7 @@ static int
 xdpcap_peek(pcap_t *p, struct xdpcap_reader *ring)
 {
 	struct pcap_xdpcap *px = p->priv;
-	const struct xdpcap_record *rec;
+	struct xdpcap_record *rec;
 
 	ring->next = NULL;
 	if (ring->pos == ring->limit)
@@ -730,7 +814,7 @@ xdpcap_peek(pcap_t *p, struct xdpcap_reader *ring)
 		ring->limit = ring->pos;
 		return (0);
 	}
-	rec = (const struct xdpcap_record *)
+	rec = (struct xdpcap_record *)
 	    (ring->base + (ring->pos & (px->ring_size - 1)));
 	if (rec->size < sizeof(*rec) || rec->size % 8 != 0 ||
 	    rec->size > XDPCAP_RING_SLACK ||
@@ -803,20 +887,26 @@ xdpcap_oldest(struct pcap_xdpcap *px, uint64_t *until)
 	return (oldest);
 }
 
-/* Deliver a record if the filter admits it. Returns how many: 0 or 1. */
+/*
+ * Deliver a record if the direction and the filter admit it. Returns how many: 0
+ * or 1.
+ */
 static int
 xdpcap_deliver(pcap_t *p, const struct xdpcap_reader *ring,
-    const struct xdpcap_record *rec, pcap_handler callback, u_char *user)
+    struct xdpcap_record *rec, pcap_handler callback, u_char *user)
 {
 	struct pcap_xdpcap *px = p->priv;
 	const u_char *packet = (const u_char *)(rec + 1);
 	const uint64_t ts = rec->ts + px->ts_offset;
+	struct xdpcap_ancillary about;
 	struct pcap_pkthdr hdr;
-	u_int caplen = rec->caplen;
+	u_int caplen = rec->caplen, want = UINT_MAX;
 
+	if (!(px->actions & 1u << (rec->action & 31)))
+		return (0);
 	if (px->filter_in_userland || rec->generation != px->generation) {
-		caplen = xdpcap_filter(p, ring, rec, packet, caplen);
-		if (caplen == 0)
+		want = xdpcap_filter(p, ring, rec);
+		if (want == 0)
 			return (0);
 	}
 	hdr.ts.tv_sec = ts / NS_PER_S;
@@ -824,7 +914,13 @@ xdpcap_deliver(pcap_t *p, const struct xdpcap_reader *ring,
 	if (p->opt.tstamp_precision != PCAP_TSTAMP_PRECISION_NANO)
 		hdr.ts.tv_usec /= 1000;
 	hdr.len = rec->len;
-	hdr.caplen = min(caplen, (u_int)p->snapshot);
+	if (p->linktype == DLT_LINUX_SLL2) {
+		about = xdpcap_about(px, ring, rec);
+		caplen = xdpcap_sll2_caplen(rec);
+		packet = xdpcap_make_sll2(&about, rec);
+		hdr.len += SLL2_LONGER;
+	}
+	hdr.caplen = min(min(caplen, want), (u_int)p->snapshot);
 	callback(user, &hdr, packet);
 	return (1);
 }
@@ -837,7 +933,7 @@ static int
 xdpcap_read_batch(pcap_t *p, int max, pcap_handler callback, u_char *user)
 {
 	struct pcap_xdpcap *px = p->priv;
-	const struct xdpcap_record *rec;
+	struct xdpcap_record *rec;
 	struct xdpcap_reader *ring;
 	uint64_t until;
 	int n = 0, delivered;
@@ -941,21 +1037,59 @@ xdpcap_read(pcap_t *p, int max_packets, pcap_handler callback, u_char *user)
  * The other operations.
  */
 
+/*
+ * How many bytes of a packet the kernel is to capture at most. Never fewer than
+ * it takes to make a LINUX_SLL2 header; what is too much is cut off later.
+ */
+static uint32_t
+xdpcap_snaplen(const pcap_t *p)
+{
+	const u_int snaplen = p->snapshot;
+
+	return (min(snaplen < ETH_HLEN + 2 ? ETH_HLEN + 2 : snaplen,
+	    XDPCAP_CAPLEN_MAX));
+}
+
+/*
+ * Have the helper put the filter in place: len instructions, whose loads of
+ * ancillary data have not been replaced. What it cannot run in the kernel is left
+ * to filtering in userland.
+ */
+static int
+xdpcap_send_filter(pcap_t *p, struct bpf_insn *insns, u_int len)
+{
+	struct pcap_xdpcap *px = p->priv;
+	static struct bpf_insn accept_all = { BPF_RET | BPF_K, 0, 0, UINT_MAX };
+	const int too_long = len > BPF_MAXINSNS;
+	struct xdpcap_set_filter request = {
+		.type = XDPCAP_SET_FILTER,
+		.generation = px->generation + 1 != 0 ? px->generation + 1 : 1,
+		.snaplen = too_long ? XDPCAP_CAPLEN_MAX : xdpcap_snaplen(p),
+		.linktype = px->filter_linktype == DLT_LINUX_SLL2 && !too_long ?
+		    XDPCAP_LINUX_SLL2 : XDPCAP_EN10MB,
+		.actions = px->actions,
+		.len = too_long ? 1 : len,
+	};
+	struct iovec iov[2] = {
+		{ .iov_base = &request, .iov_len = sizeof(request) },
+		{ .iov_base = too_long ? &accept_all : insns,
+		  .iov_len = request.len * sizeof(*insns) },
+	};
+	struct xdpcap_reply reply;
+	int fds[XDPCAP_FDS];
+
+	px->filter_in_userland = 1;
+	if (xdpcap_ask(p, iov, 2, &reply, fds) != 0)
+		return (PCAP_ERROR);
+	px->generation = request.generation;
+	px->filter_in_userland = too_long || reply.status == XDPCAP_USERLAND;
+	return (0);
+}
+
 static int
 xdpcap_setfilter(pcap_t *p, struct bpf_program *fp)
 {
 	struct pcap_xdpcap *px = p->priv;
-	static struct bpf_insn accept_all = { BPF_RET | BPF_K, 0, 0, UINT_MAX };
-	struct xdpcap_set_filter request = {
-		.type = XDPCAP_SET_FILTER,
-		.generation = px->generation + 1 != 0 ? px->generation + 1 : 1,
-		.snaplen = min((u_int)p->snapshot, XDPCAP_CAPLEN_MAX),
-	};
-	struct iovec iov[2] = { { .iov_base = &request,
-				  .iov_len = sizeof(request) } };
-	struct bpf_insn *insns;
-	struct xdpcap_reply reply;
-	int fds[XDPCAP_FDS], too_long, ret;
 
 	if (fp == NULL) {
 		snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
@@ -966,21 +1100,55 @@ xdpcap_setfilter(pcap_t *p, struct bpf_program *fp)
 	if (pcapint_install_bpf_program(p, fp) == -1)
 		return (PCAP_ERROR);
 	px->filter_in_userland = 1;
-	too_long = fp->bf_len > BPF_MAXINSNS;
-	insns = too_long ? &accept_all : fp->bf_insns;
-	request.len = too_long ? 1 : fp->bf_len;
-	if (too_long)
-		request.snaplen = XDPCAP_CAPLEN_MAX;
+	px->filter_linktype = p->linktype;
 	if (xdpcap_find_ancillary(p) == -1)
 		return (PCAP_ERROR);
+	return (xdpcap_send_filter(p, fp->bf_insns, fp->bf_len));
+}
 
-	iov[1].iov_base = insns;
-	iov[1].iov_len = request.len * sizeof(*insns);
-	ret = xdpcap_ask(p, iov, 2, &reply, fds);
-	if (ret != 0)
+/*
+ * The direction is known by the action. It takes effect here at once, and in the
+ * kernel with the filter in force, which is set again for its actions.
+ */
+static int
+xdpcap_setdirection(pcap_t *p, pcap_direction_t d)
+{
+	struct pcap_xdpcap *px = p->priv;
+	static struct bpf_insn accept_all = { BPF_RET | BPF_K, 0, 0, UINT_MAX };
+	struct bpf_insn *insns, *insn;
+	u_int i;
+	int ret;
+
+	px->actions = d == PCAP_D_OUT ? OUTGOING_ACTIONS :
+	    d == PCAP_D_IN ? ~OUTGOING_ACTIONS : UINT_MAX;
+	if (p->fcode.bf_insns == NULL)
+		return (xdpcap_send_filter(p, &accept_all, 1));
+
+	/* our copy of the filter, as it was before xdpcap_find_ancillary() */
+	insns = calloc(p->fcode.bf_len, sizeof(*insns));
+	if (insns == NULL) {
+		xdpcap_errno(p, "%s: calloc", p->opt.device);
 		return (PCAP_ERROR);
-	px->generation = request.generation;
-	px->filter_in_userland = too_long || reply.status == XDPCAP_USERLAND;
+	}
+	memcpy(insns, p->fcode.bf_insns, p->fcode.bf_len * sizeof(*insns));
+	for (i = 0; i < px->patch_count; i++) {
+		insn = &insns[px->patches[i].insn];
+		insn->code = BPF_LD | BPF_ABS | BPF_W;
+		insn->k = px->patches[i].k;
+	}
+	ret = xdpcap_send_filter(p, insns, p->fcode.bf_len);
+	free(insns);
+	return (ret);
+}
+
+/*
+ * Packets that are delivered from now on have that link-layer type, and so has
+ * the filter that is set next. The one in force goes on to match what it matched.
+ */
+static int
+xdpcap_set_datalink(pcap_t *p, int dlt)
+{
+	p->linktype = dlt;
 	return (0);
 }
 
@@ -1158,8 +1326,9 @@ xdpcap_map_memory(pcap_t *p, const struct xdpcap_reply *reply,
 	px->ctl_size = sizeof(struct xdpcap_ctl) +
 	    px->nrings * sizeof(struct xdpcap_cpu);
 
+	/* written to for LINUX_SLL2, see xdpcap_make_sll2() */
 	px->rings_map = xdpcap_map(p, fds[XDPCAP_FD_RINGS], px->rings_map_size,
-	    PROT_READ, 0, "rings");
+	    PROT_READ | PROT_WRITE, 0, "rings");
 	if (px->rings_map == NULL)
 		return (PCAP_ERROR);
 	px->ctl = xdpcap_map(p, fds[XDPCAP_FD_CTL], px->ctl_size,
@@ -1213,6 +1382,24 @@ xdpcap_open_descriptors(pcap_t *p)
 	return (0);
 }
 
+/* The clock for the type of timestamp that was asked for. */
+static enum xdpcap_clock
+xdpcap_clock(const pcap_t *p)
+{
+	switch (p->opt.tstamp_type) {
+
+	case PCAP_TSTAMP_HOST_LOWPREC:
+		return (XDPCAP_CLOCK_COARSE);
+
+	case PCAP_TSTAMP_HOST_HIPREC_UNSYNCED:
+		return (XDPCAP_CLOCK_MONOTONIC);
+
+	default:
+		/* follows the wall clock, at the moment of the packet */
+		return (XDPCAP_CLOCK_TAI);
+	}
+}
+
 /* Have the helper attach to the hook, and take what it hands over. */
 static int
 xdpcap_attach(pcap_t *p, const char *path, uint32_t actions)
@@ -1222,9 +1409,9 @@ xdpcap_attach(pcap_t *p, const char *path, uint32_t actions)
 		.type = XDPCAP_ATTACH,
 		.protocol = XDPCAP_PROTOCOL,
 		.actions = actions,
-		.snaplen = min((u_int)p->snapshot, XDPCAP_CAPLEN_MAX),
+		.snaplen = xdpcap_snaplen(p),
 		.buffer_size = p->opt.buffer_size,
-		.clock = XDPCAP_CLOCK_TAI,
+		.clock = xdpcap_clock(p),
 	};
 	struct iovec iov[] = {
 		{ .iov_base = &request, .iov_len = sizeof(request) },
@@ -1239,6 +1426,7 @@ xdpcap_attach(pcap_t *p, const char *path, uint32_t actions)
 		px->bell_fd = fds[XDPCAP_FD_BELL];
 		px->generation = 1;
 		ret = xdpcap_map_memory(p, &reply, fds);
+		xdpcap_set_clock(px);
 	}
 	/* the mappings hold the maps; only the bell is waited for */
 	for (i = 0; i < XDPCAP_FDS; i++)
@@ -1268,6 +1456,20 @@ xdpcap_activate(pcap_t *p)
 	if (p->snapshot <= 0 || p->snapshot > MAXIMUM_SNAPLEN)
 		p->snapshot = MAXIMUM_SNAPLEN;
 	px->timeout = p->opt.timeout > 0 ? p->opt.timeout : DEFAULT_TIMEOUT;
+	px->unsynced = p->opt.tstamp_type == PCAP_TSTAMP_HOST_HIPREC_UNSYNCED;
+	px->actions = UINT_MAX;
+	px->filter_linktype = DLT_EN10MB;
+
+	/* there already if an earlier attempt failed */
+	if (p->dlt_list == NULL)
+		p->dlt_list = malloc(2 * sizeof(u_int));
+	if (p->dlt_list == NULL) {
+		xdpcap_errno(p, "%s: malloc", p->opt.device);
+		return (PCAP_ERROR);
+	}
+	p->dlt_list[0] = DLT_EN10MB;
+	p->dlt_list[1] = DLT_LINUX_SLL2;
+	p->dlt_count = 2;
 
 	ret = xdpcap_parse_device(p, path, &actions);
 	if (ret == 0)
@@ -1287,8 +1489,8 @@ xdpcap_activate(pcap_t *p)
 	p->read_op = xdpcap_read;
 	p->inject_op = xdpcap_inject;
 	p->setfilter_op = xdpcap_setfilter;
-	p->setdirection_op = NULL;
-	p->set_datalink_op = NULL;
+	p->setdirection_op = xdpcap_setdirection;
+	p->set_datalink_op = xdpcap_set_datalink;
 	p->getnonblock_op = xdpcap_getnonblock;
 	p->setnonblock_op = xdpcap_setnonblock;
 	p->stats_op = xdpcap_stats;
@@ -1302,6 +1504,12 @@ xdpcap_activate(pcap_t *p)
 pcap_t *
 xdpcap_create(const char *device, char *ebuf, int *is_ours)
 {
+	static const u_int tstamp_types[] = {
+		PCAP_TSTAMP_HOST,
+		PCAP_TSTAMP_HOST_LOWPREC,
+		PCAP_TSTAMP_HOST_HIPREC,
+		PCAP_TSTAMP_HOST_HIPREC_UNSYNCED,
+	};
 	struct pcap_xdpcap *px;
 	pcap_t *p;
 
@@ -1318,13 +1526,16 @@ xdpcap_create(const char *device, char *ebuf, int *is_ours)
 	px->break_fd = -1;
 	p->activate_op = xdpcap_activate;
 
+	p->tstamp_type_list = malloc(sizeof(tstamp_types));
 	p->tstamp_precision_list = malloc(2 * sizeof(u_int));
-	if (p->tstamp_precision_list == NULL) {
+	if (p->tstamp_type_list == NULL || p->tstamp_precision_list == NULL) {
 		pcapint_fmt_errmsg_for_errno(ebuf, PCAP_ERRBUF_SIZE, errno,
 		    "malloc");
 		pcap_close(p);
 		return (NULL);
 	}
+	memcpy(p->tstamp_type_list, tstamp_types, sizeof(tstamp_types));
+	p->tstamp_type_count = sizeof(tstamp_types) / sizeof(tstamp_types[0]);
 	p->tstamp_precision_list[0] = PCAP_TSTAMP_PRECISION_MICRO;
 	p->tstamp_precision_list[1] = PCAP_TSTAMP_PRECISION_NANO;
 	p->tstamp_precision_count = 2;
@@ -1332,10 +1543,130 @@ xdpcap_create(const char *device, char *ebuf, int *is_ours)
 }
 
 /*
- * Hooks are not listed: a device is named by the path of its hook.
+ * Listing.
+ */
+
+/* The devices of a hook: of all actions, and of each that has a slot and name. */
+static void
+xdpcap_add_devs(pcap_if_list_t *devlistp, const struct xdpcap_listed *listed,
+    const char *path, const char *what, char *errbuf)
+{
+	static const struct {
+		const char *suffix;
+		const char *packets;
+	} actions[] = {
+		{ "@aborted", "Aborted packets of " },
+		{ "@drop", "Dropped packets of " },
+		{ "@pass", "Passed packets of " },
+		{ "@tx", "Sent back packets of " },
+		{ "@redirect", "Redirected packets of " },
+	};
+	const char *captured = " (being captured)";
+	char name[sizeof(XDPCAP_PREFIX) + XDPCAP_PATH_MAX + 16];
+	char description[sizeof(" (being captured)") + XDPCAP_MESSAGE_MAX + 32];
+	u_int i;
+
+	/* an at sign in the pin's name would begin the actions */
+	snprintf(name, sizeof(name), XDPCAP_PREFIX "%s%s", path,
+	    strchr(strrchr(path, '/'), '@') != NULL ? "@all" : "");
+	snprintf(description, sizeof(description), "%s%s", what,
+	    listed->captured != 0 ? captured : "");
+	pcapint_add_dev(devlistp, name,
+	    PCAP_IF_CONNECTION_STATUS_NOT_APPLICABLE, description, errbuf);
+	for (i = 0; i < sizeof(actions) / sizeof(actions[0]) &&
+	    i < listed->entries; i++) {
+		snprintf(name, sizeof(name), XDPCAP_PREFIX "%s%s", path,
+		    actions[i].suffix);
+		snprintf(description, sizeof(description), "%s%s%s",
+		    actions[i].packets, what,
+		    listed->captured & 1u << i ? captured : "");
+		pcapint_add_dev(devlistp, name,
+		    PCAP_IF_CONNECTION_STATUS_NOT_APPLICABLE, description,
+		    errbuf);
+	}
+}
+
+/*
+ * Receive the next hook of the list, before the deadline (CLOCK_MONOTONIC, ns);
+ * size is how much room there is. Returns whether there is one; path and what
+ * are then set.
+ */
+static int
+xdpcap_next_listed(int sock, uint64_t deadline, struct xdpcap_listed *listed,
+    size_t size, const char **path, const char **what)
+{
+	struct pollfd pfd = { .fd = sock, .events = POLLIN };
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	const char *end;
+	ssize_t n;
+
+	while (now < deadline &&
+	    poll(&pfd, 1, (deadline - now) / NS_PER_MS + 1) == -1 &&
+	    errno == EINTR)
+		now = clock_ns(CLOCK_MONOTONIC);
+	n = recv(sock, listed, size, MSG_DONTWAIT);
+	if (n <= (ssize_t)sizeof(*listed))
+		return (0);
+	end = (const char *)listed + n;
+	*path = listed->text;
+	*what = memchr(*path, '\0', end - *path);
+	if (**path != '/' || *what == NULL ||
+	    ++*what == end || memchr(*what, '\0', end - *what) != end - 1)
+		return (0);
+	return (1);
+}
+
+/*
+ * Wait for the process that was started, which ends at once; one that does not
+ * is none of ours, and gets no longer than the deadline.
+ */
+static void
+xdpcap_reap(pid_t pid, uint64_t deadline)
+{
+	const struct timespec pause = { .tv_nsec = NS_PER_MS };
+	pid_t ret;
+
+	while ((ret = waitpid(pid, NULL, WNOHANG)) == 0 &&
+	    clock_ns(CLOCK_MONOTONIC) < deadline)
+		nanosleep(&pause, NULL);
+	if (ret != 0)
+		return;
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+		;
+}
+
+/*
+ * The hooks that a helper finds, with what this user may do. That there is no
+ * helper, or that it does not answer, is no reason to say anything: what is not
+ * listed can be named nevertheless.
  */
 int
-xdpcap_findalldevs(pcap_if_list_t *devlistp _U_, char *errbuf _U_)
+xdpcap_findalldevs(pcap_if_list_t *devlistp, char *errbuf)
 {
+	const struct xdpcap_list request = {
+		.type = XDPCAP_LIST, .protocol = XDPCAP_PROTOCOL,
+	};
+	const uint64_t deadline = clock_ns(CLOCK_MONOTONIC) +
+	    (uint64_t)LIST_TIMEOUT * NS_PER_MS;
+	union {
+		struct xdpcap_listed listed;
+		char bytes[sizeof(struct xdpcap_listed) + XDPCAP_PATH_MAX +
+		    XDPCAP_MESSAGE_MAX];
+	} message;
+	const char *path, *what;
+	int sock, i;
+	pid_t pid;
+
+	if (xdpcap_spawn_helper(&sock, &pid) == -1)
+		return (0);
+	if (send(sock, &request, sizeof(request), MSG_NOSIGNAL) != -1)
+		for (i = 0; i < LIST_MAX &&
+		    xdpcap_next_listed(sock, deadline, &message.listed,
+		    sizeof(message), &path, &what); i++)
+			xdpcap_add_devs(devlistp, &message.listed, path, what,
+			    errbuf);
+	close(sock);
+	xdpcap_reap(pid, deadline);
 	return (0);
 }

@@ -14,7 +14,7 @@
 
 #include "ring.h"
 
-#define XDPCAP_PROTOCOL 1
+#define XDPCAP_PROTOCOL 2
 
 /* The descriptor that is the helper's end of the socketpair. */
 #define XDPCAP_HELPER_FD 0
@@ -28,6 +28,7 @@
 enum xdpcap_request_type {
 	XDPCAP_ATTACH = 1, /* first, and once */
 	XDPCAP_SET_FILTER,
+	XDPCAP_LIST, /* first, and alone */
 };
 
 /*
@@ -44,13 +45,39 @@ struct xdpcap_attach {
 	char path[];       /* null-terminated, to the end of the message */
 };
 
+/*
+ * Link-layer types, of which a filter sees the packets. What is captured is
+ * always Ethernet.
+ */
+enum xdpcap_linktype {
+	XDPCAP_EN10MB,
+	XDPCAP_LINUX_SLL2, /* see ancillary.h */
+};
+
 /* Replace the filter. */
 struct xdpcap_set_filter {
 	__u32 type;       /* XDPCAP_SET_FILTER */
 	__u32 generation; /* that its records are to carry; not 0 */
-	__u32 snaplen;    /* bytes, at least 1 */
+	__u32 snaplen;    /* bytes of that link-layer type, at least 1 */
+	__u32 linktype;   /* enum xdpcap_linktype */
+	__u32 actions;    /* bit mask: packets of others do not match */
 	__u32 len;        /* instructions, 1 to BPF_MAXINSNS */
 	struct sock_filter insns[];
+};
+
+/*
+ * List the hooks, and end. The reply is a struct xdpcap_listed for each, sorted
+ * by path, and at last one without text.
+ */
+struct xdpcap_list {
+	__u32 type;     /* XDPCAP_LIST */
+	__u32 protocol; /* XDPCAP_PROTOCOL */
+};
+
+struct xdpcap_listed {
+	__u32 entries;  /* slots that the hook has */
+	__u32 captured; /* bit mask of those that hold a program */
+	char text[];    /* the path, and what it is; both null-terminated */
 };
 
 enum xdpcap_status {

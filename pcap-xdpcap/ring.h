@@ -50,13 +50,16 @@
 enum xdpcap_clock {
 	XDPCAP_CLOCK_TAI,       /* bpf_ktime_get_tai_ns(), Linux 6.1 */
 	XDPCAP_CLOCK_MONOTONIC, /* bpf_ktime_get_ns(), older kernels */
+	XDPCAP_CLOCK_COARSE,    /* bpf_ktime_get_coarse_ns(): the last tick's */
 };
 
 /*
  * A record: this header, then caplen bytes of the packet. Records begin at
  * multiples of 8 and are contiguous: one that starts near the ring's end runs
- * into the slack behind it. Written by the copy program; read-only for user
- * space.
+ * into the slack behind it. Written by the copy program; the consumer makes a
+ * LINUX_SLL2 header in place, of the packet's Ethernet header and the record's
+ * last 6 bytes, when it delivers the packet, and then looks at none of them
+ * again.
  */
 struct xdpcap_record {
 	__u64 commit;     /* the record's position ^ cookie, written last */

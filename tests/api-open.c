@@ -5,9 +5,12 @@
  */
 #include "api.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ring.h"
@@ -92,8 +95,9 @@ static void datalink_is_ethernet(void)
 
 	SAME("pcap_datalink", DLT_EN10MB, pcap_datalink(p));
 	n = pcap_list_datalinks(p, &list);
-	SAME("number of link-layer types", 1, n);
+	SAME("number of link-layer types", 2, n);
 	SAME("link-layer type", DLT_EN10MB, list[0]);
+	SAME("link-layer type", DLT_LINUX_SLL2, list[1]);
 	pcap_free_datalinks(list);
 	RETURNS(p, 0, pcap_set_datalink(p, DLT_EN10MB));
 	RETURNS(p, PCAP_ERROR, pcap_set_datalink(p, DLT_RAW));
@@ -110,16 +114,6 @@ static void cannot_send(void)
 	CONTAINS("error message", "sent", pcap_geterr(p));
 	CONTAINS("error message", pin, pcap_geterr(p));
 	RETURNS(p, PCAP_ERROR, pcap_sendpacket(p, bytes, sizeof(bytes)));
-	check_works(p);
-	close_capture(p);
-}
-
-static void no_direction(void)
-{
-	pcap_t *p = open_drops();
-
-	RETURNS(p, PCAP_ERROR, pcap_setdirection(p, PCAP_D_IN));
-	CONTAINS("error message", "not supported", pcap_geterr(p));
 	check_works(p);
 	close_capture(p);
 }
@@ -148,17 +142,46 @@ static void network_is_unknown(void)
 	SAME("netmask", 0, mask);
 }
 
+/* The hook and its actions, after the others: none is to be a default. */
 static void devices_are_listed(void)
 {
 	char err[PCAP_ERRBUF_SIZE] = "";
 	bool any = false;
 	pcap_if_t *list;
+	int ours = 0;
 
 	CHECK(!pcap_findalldevs(&list, err), "pcap_findalldevs: %s", err);
-	for (pcap_if_t *i = list; i; i = i->next)
+	CHECK(strncmp(list->name, "xdpcap:", 7), "%s is the first", list->name);
+	for (pcap_if_t *i = list; i; i = i->next) {
 		any |= !strcmp(i->name, "any");
+		if (strncmp(i->name, "xdpcap:", 7) != 0)
+			continue;
+		ours += !strncmp(i->name, device(""), strlen(device("")));
+		SAME(i->name, PCAP_IF_CONNECTION_STATUS_NOT_APPLICABLE, i->flags);
+		CHECK(i->description && !i->addresses, "%s: no description",
+		      i->name);
+	}
 	pcap_freealldevs(list);
 	CHECK(any, "the device \"any\" is not in the list");
+	SAME("devices of the hook", 6, ours);
+}
+
+/* Nothing of the helper is left for wait(), whatever the helper is. */
+static void listing_leaves_no_child(void)
+{
+	static const char *const helpers[] = { "/bin/true", "/nonexistent",
+					       "/dev/null", NULL };
+	char err[PCAP_ERRBUF_SIZE] = "";
+	pcap_if_t *list;
+
+	for (size_t i = 0; i < sizeof(helpers) / sizeof(helpers[0]); i++) {
+		CHECK(!pcap_findalldevs(&list, err), "pcap_findalldevs: %s", err);
+		pcap_freealldevs(list);
+		SAME("wait", -1, waitpid(-1, NULL, WNOHANG));
+		SAME("errno", ECHILD, errno);
+		if (helpers[i])
+			setenv("XDPCAP_HELPER", helpers[i], 1);
+	}
 }
 
 static void activate_twice(void)
@@ -221,10 +244,10 @@ const struct test open_tests[] = {
 	TEST(device_names),
 	TEST(datalink_is_ethernet),
 	TEST(cannot_send),
-	TEST(no_direction),
 	TEST(no_monitor_mode),
 	TEST(network_is_unknown),
 	TEST(devices_are_listed),
+	TEST(listing_leaves_no_child),
 	TEST(activate_twice),
 	TEST(close_without_activate),
 	TEST(activate_fails),

@@ -255,10 +255,15 @@ static void userland_filter_beyond_snapshot(void)
  */
 #define CLOCK_SLACK 50000
 
-static void check_times(int precision)
+/* As low as a precision can be: a tick of HZ = 100, ns. */
+#define TICK 10000000
+
+static void check_times(int precision, int type)
 {
 	const long long unit = precision == PCAP_TSTAMP_PRECISION_NANO ? 1 : 1000;
-	pcap_t *p = open_capture(&(struct capture){ .precision = precision });
+	const long long coarse = type == PCAP_TSTAMP_HOST_LOWPREC ? TICK : 0;
+	pcap_t *p = open_capture(&(struct capture){ .precision = precision,
+						    .tstamp_type = type });
 	struct got got = { .p = p };
 	long long before, after, ts;
 	int odd = 0;
@@ -272,11 +277,11 @@ static void check_times(int precision)
 		read_packets(&got, i + 1);
 		ts = got.packets[i].ts / NS_PER_S * NS_PER_S +
 		     got.packets[i].ts % NS_PER_S * unit;
-		CHECK(ts >= before - unit - CLOCK_SLACK &&
+		CHECK(ts >= before - unit - CLOCK_SLACK - coarse &&
 			      ts <= after + CLOCK_SLACK,
 		      "packet %u: %lld, sent at %lld, received by %lld", i, ts,
 		      before, after);
-		CHECK(!i || got.packets[i].ts > got.packets[i - 1].ts,
+		CHECK(!i || got.packets[i].ts > got.packets[i - 1].ts - !!coarse,
 		      "packet %u is not later than the one before", i);
 		CHECK(got.packets[i].ts % NS_PER_S < NS_PER_S / unit,
 		      "packet %u: fraction %lld", i,
@@ -290,12 +295,63 @@ static void check_times(int precision)
 
 static void timestamps_in_microseconds(void)
 {
-	check_times(PCAP_TSTAMP_PRECISION_MICRO);
+	check_times(PCAP_TSTAMP_PRECISION_MICRO, PCAP_TSTAMP_HOST);
 }
 
 static void timestamps_in_nanoseconds(void)
 {
-	check_times(PCAP_TSTAMP_PRECISION_NANO);
+	check_times(PCAP_TSTAMP_PRECISION_NANO, PCAP_TSTAMP_HOST);
+}
+
+static void timestamps_of_each_type(void)
+{
+	static const int types[] = {
+		PCAP_TSTAMP_HOST,
+		PCAP_TSTAMP_HOST_LOWPREC,
+		PCAP_TSTAMP_HOST_HIPREC,
+		PCAP_TSTAMP_HOST_HIPREC_UNSYNCED,
+	};
+	const int n = sizeof(types) / sizeof(types[0]);
+	pcap_t *p = create("@drop");
+	int *list;
+
+	SAME("number of types", n, pcap_list_tstamp_types(p, &list));
+	for (int i = 0; i < n; i++)
+		SAME("type", types[i], list[i]);
+	pcap_free_tstamp_types(list);
+	RETURNS(p, PCAP_WARNING_TSTAMP_TYPE_NOTSUP,
+		pcap_set_tstamp_type(p, PCAP_TSTAMP_ADAPTER));
+	pcap_close(p);
+	for (int i = 0; i < n; i++)
+		check_times(PCAP_TSTAMP_PRECISION_NANO, types[i]);
+}
+
+/* The same for packets that come in one tick. */
+static void low_precision_is_of_the_tick(void)
+{
+	pcap_t *p = open_capture(&(struct capture){
+		.precision = PCAP_TSTAMP_PRECISION_NANO,
+		.tstamp_type = PCAP_TSTAMP_HOST_LOWPREC,
+	});
+	struct got got = { .p = p };
+	long long time = now(CLOCK_MONOTONIC);
+	unsigned int different = 1;
+
+	send_drops(0, 200);
+	wait_received(p, 200);
+	time = now(CLOCK_MONOTONIC) - time;
+	read_packets(&got, 200);
+	check_sequence(&got, 0, 0, 200);
+	/* but for the offset to the wall clock, which each batch looks up */
+	for (unsigned int i = 1; i < got.n; i++)
+		different += got.packets[i].ts - got.packets[i - 1].ts > 500000;
+	/* no tick is shorter than 1 ms */
+	CHECK(different <= time / NS_PER_MS + 2,
+	      "%u different times of 200 packets in %lld ms", different,
+	      time / NS_PER_MS);
+	CHECK(different < 100, "%u different times of 200 packets", different);
+	free_packets(&got);
+	close_capture(p);
 }
 
 /*
@@ -321,7 +377,7 @@ static void timestamps_with_leap_seconds(void)
 	atexit(restore_tai_offset);
 	timex = (struct timex){ .modes = ADJ_TAI, .constant = 37 };
 	CHECK(adjtimex(&timex) >= 0, "adjtimex: %s", strerror(errno));
-	check_times(PCAP_TSTAMP_PRECISION_NANO);
+	check_times(PCAP_TSTAMP_PRECISION_NANO, PCAP_TSTAMP_HOST);
 }
 
 /*
@@ -381,6 +437,8 @@ const struct test packet_tests[] = {
 	TEST(userland_filter_beyond_snapshot),
 	TEST(timestamps_in_microseconds),
 	TEST(timestamps_in_nanoseconds),
+	TEST(timestamps_of_each_type),
+	TEST(low_precision_is_of_the_tick),
 	TEST(timestamps_with_leap_seconds),
 	TEST(timestamps_in_order),
 	{ NULL, NULL },

@@ -110,6 +110,7 @@ pcap_t *open_capture(const struct capture *c)
 	RETURNS(p, 0, pcap_set_immediate_mode(p, c->immediate));
 	RETURNS(p, 0, pcap_set_buffer_size(p, c->buffer_size));
 	RETURNS(p, 0, pcap_set_tstamp_precision(p, c->precision));
+	RETURNS(p, 0, pcap_set_tstamp_type(p, c->tstamp_type));
 	RETURNS(p, 0, pcap_activate(p));
 	return p;
 }
@@ -333,8 +334,8 @@ void end_flow(struct flow *flow)
  */
 
 static const struct test *const suites[] = {
-	open_tests,   read_tests,    wait_tests,    packet_tests,
-	filter_tests, process_tests, failure_tests,
+	open_tests,   read_tests,     wait_tests,    packet_tests,
+	filter_tests, linktype_tests, process_tests, failure_tests,
 };
 
 /* The test of that name; without a name, print the names of all. */

@@ -45,7 +45,8 @@ struct test {
 	}
 
 extern const struct test open_tests[], read_tests[], wait_tests[],
-	packet_tests[], filter_tests[], process_tests[], failure_tests[];
+	packet_tests[], filter_tests[], linktype_tests[], process_tests[],
+	failure_tests[];
 
 /* What the tests run with. */
 extern const char *pin;  /* the hook's */
@@ -123,6 +124,7 @@ struct capture {
 	bool immediate;
 	int buffer_size; /* bytes */
 	int precision;
+	int tstamp_type;
 };
 
 /* The hook's device name with these actions; overwritten by the next call. */

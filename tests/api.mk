@@ -7,6 +7,7 @@ api_test_SOURCES = \
 	tests/api-filter.c \
 	tests/api-hook.c \
 	tests/api-hook.h \
+	tests/api-linktype.c \
 	tests/api-open.c \
 	tests/api-packet.c \
 	tests/api-process.c \

@@ -26,10 +26,18 @@ TRANSLATE_CPPFLAGS = $(AM_CPPFLAGS) $(LIBPCAP_CPPFLAGS) \
 	-I$(srcdir)/tests/translate -D_GNU_SOURCE
 
 check_PROGRAMS += \
+	tests/translate/cook \
 	tests/translate/corpus \
 	tests/translate/fuzz \
 	tests/translate/seeds \
 	tests/translate/unit
+
+tests_translate_cook_SOURCES = tests/translate/cook.c \
+	pcap-xdpcap/cook.c pcap-xdpcap/cook.h $(translate_common) \
+	$(translate_reference) $(translate_random) $(translate_packets)
+tests_translate_cook_CPPFLAGS = $(TRANSLATE_CPPFLAGS)
+tests_translate_cook_LDADD = $(LIBPCAP_LIBS)
+tests_translate_cook_DEPENDENCIES = libpcap.stamp
 
 tests_translate_corpus_SOURCES = tests/translate/corpus.c \
 	$(translate_common) $(translate_reference) $(translate_packets)
@@ -56,5 +64,6 @@ tests_translate_unit_LDFLAGS = \
 tests_translate_unit_LDADD = $(LIBPCAP_LIBS)
 tests_translate_unit_DEPENDENCIES = libpcap.stamp
 
-$(tests_translate_corpus_OBJECTS) $(tests_translate_fuzz_OBJECTS) \
-$(tests_translate_seeds_OBJECTS) $(tests_translate_unit_OBJECTS): | libpcap.stamp
+$(tests_translate_cook_OBJECTS) $(tests_translate_corpus_OBJECTS) \
+$(tests_translate_fuzz_OBJECTS) $(tests_translate_seeds_OBJECTS) \
+$(tests_translate_unit_OBJECTS): | libpcap.stamp

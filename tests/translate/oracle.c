@@ -21,17 +21,16 @@ bool oracle_validate(const struct sock_filter *cbpf, size_t len)
 	return bpf_validate((const struct bpf_insn *)cbpf, (int)len);
 }
 
-size_t oracle_compile(const char *expression, struct sock_filter **cbpf,
-		      char *err, size_t size)
+static size_t compile(pcap_t **p, int linktype, const char *expression,
+		      struct sock_filter **cbpf, char *err, size_t size)
 {
-	static pcap_t *p;
 	struct bpf_program prog;
 	size_t len;
 
-	if (!p)
-		p = pcap_open_dead(DLT_EN10MB, 262144);
-	if (pcap_compile(p, &prog, expression, 1, PCAP_NETMASK_UNKNOWN) < 0) {
-		snprintf(err, size, "%s", pcap_geterr(p));
+	if (!*p)
+		*p = pcap_open_dead(linktype, 262144);
+	if (pcap_compile(*p, &prog, expression, 1, PCAP_NETMASK_UNKNOWN) < 0) {
+		snprintf(err, size, "%s", pcap_geterr(*p));
 		return 0;
 	}
 	len = prog.bf_len;
@@ -41,4 +40,20 @@ size_t oracle_compile(const char *expression, struct sock_filter **cbpf,
 	memcpy(*cbpf, prog.bf_insns, len * sizeof(**cbpf));
 	pcap_freecode(&prog);
 	return len;
+}
+
+size_t oracle_compile(const char *expression, struct sock_filter **cbpf,
+		      char *err, size_t size)
+{
+	static pcap_t *p;
+
+	return compile(&p, DLT_EN10MB, expression, cbpf, err, size);
+}
+
+size_t oracle_compile_sll2(const char *expression, struct sock_filter **cbpf,
+			   char *err, size_t size)
+{
+	static pcap_t *p;
+
+	return compile(&p, DLT_LINUX_SLL2, expression, cbpf, err, size);
 }

@@ -18,10 +18,12 @@ uint32_t oracle_filter(const struct sock_filter *cbpf, const uint8_t *packet,
 bool oracle_validate(const struct sock_filter *cbpf, size_t len);
 
 /*
- * Compile an expression for Ethernet. Returns the number of instructions in
- * *cbpf (from malloc), or 0 with a message in err (size bytes).
+ * Compile an expression, for Ethernet or for LINUX_SLL2. Returns the number of
+ * instructions in *cbpf (from malloc), or 0 with a message in err (size bytes).
  */
 size_t oracle_compile(const char *expression, struct sock_filter **cbpf,
 		      char *err, size_t size);
+size_t oracle_compile_sll2(const char *expression, struct sock_filter **cbpf,
+			   char *err, size_t size);
 
 #endif

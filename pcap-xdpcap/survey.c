@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The survey of hooks: see survey.h. In the order of its making: file systems,
+ * pins, programs, interfaces.
+ */
+#include "survey.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/if_link.h>
+#include <linux/magic.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+
+#include <bpf/bpf.h>
+
+#include "hook.h"
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Limits: of directories in each other, files, hooks, and programs of a hook. */
+#define DEPTH_MAX 8
+#define FILES_MAX 10000
+#define HOOKS_MAX 256
+#define PROGS_MAX 64
+/* More maps than any program has: the verifier's limit. */
+#define MAPS_MAX  64
+#define LINKS_MAX 4096
+
+/* An interface and the program that is attached to it. */
+struct attached {
+	struct survey_link link;
+	__u32 prog;
+	__u32 btf; /* of the program, or 0 */
+};
+
+static long long now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+/* Whether it is time to stop. */
+static bool over(struct survey *survey)
+{
+	if (!survey->cut_short && now() > survey->deadline)
+		survey->cut_short = true;
+	return survey->cut_short;
+}
+
+/*
+ * Append an element of size bytes to an array of *nr, made larger at powers of
+ * two. Returns whether there was memory and nr was less than max.
+ */
+static bool append(void *array, size_t *nr, size_t max, const void *element,
+		   size_t size)
+{
+	char *grown, **data = array;
+
+	if (*nr >= max)
+		return false;
+	if (!(*nr & (*nr - 1))) {
+		grown = realloc(*data, (*nr ? 2 * *nr : 1) * size);
+		if (!grown)
+			return false;
+		*data = grown;
+	}
+	memcpy(*data + *nr * size, element, size);
+	(*nr)++;
+	return true;
+}
+
+/*
+ * Pins.
+ */
+
+/* Names that would break a list of devices, or a terminal, are nobody's. */
+static bool is_printable(const char *path)
+{
+	for (; *path; path++)
+		if ((unsigned char)*path < ' ' || *path == 0x7f)
+			return false;
+	return true;
+}
+
+static bool seen(const struct survey *survey, const struct stat *st)
+{
+	for (size_t i = 0; i < survey->nr_hooks; i++)
+		if (survey->hooks[i].dev == st->st_dev &&
+		    survey->hooks[i].ino == st->st_ino)
+			return true; /* mounted twice */
+	return false;
+}
+
+/* Whether the map is a hook, or will be when it has an owner; then look at it. */
+static bool look_at_map(struct survey_hook *hook, int fd)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+	struct map_info map;
+
+	if (read_map_info(fd, &map) ||
+	    map.map_type != BPF_MAP_TYPE_PROG_ARRAY || map.key_size != 4 ||
+	    map.value_size != 4 || map.max_entries <= XDP_TX ||
+	    (map.owner_prog_type >= 0 && map.owner_prog_type != BPF_PROG_TYPE_XDP) ||
+	    bpf_obj_get_info_by_fd(fd, &info, &len))
+		return false;
+	hook->owner_prog_type = map.owner_prog_type;
+	hook->max_entries = info.max_entries;
+	hook->map_id = info.id;
+	memcpy(hook->name, info.name, sizeof(hook->name));
+	hook->name[sizeof(hook->name) - 1] = '\0';
+	for (__u32 i = 0; i < XDPCAP_ACTIONS_MAX && i < hook->max_entries; i++)
+		if (bpf_map_lookup_elem(fd, &i, &hook->slots[i]))
+			hook->slots[i] = 0;
+	return true;
+}
+
+static void look_at_pin(struct survey *survey, const char *path,
+			const struct stat *st)
+{
+	struct survey_hook hook = { .dev = st->st_dev, .ino = st->st_ino };
+	int fd;
+
+	if (!is_printable(path) || seen(survey, st))
+		return;
+	/* for reading and writing: what cannot be captured from is left out */
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return;
+	if (look_at_map(&hook, fd)) {
+		hook.path = strdup(path);
+		if (!hook.path || !append(&survey->hooks, &survey->nr_hooks,
+					  HOOKS_MAX, &hook, sizeof(hook))) {
+			free(hook.path);
+			survey->cut_short = true;
+		}
+	}
+	close(fd);
+}
+
+/*
+ * Look at all that is below a directory of a BPF file system, whose descriptor
+ * is closed; path has its path, and room for XDPCAP_PATH_MAX bytes.
+ */
+static void walk(struct survey *survey, int fd, char *path, dev_t dev, int depth)
+{
+	DIR *dir = fdopendir(fd);
+	size_t len = strlen(path);
+	struct dirent *entry;
+	struct stat st;
+	int sub;
+
+	if (!dir) {
+		close(fd);
+		return;
+	}
+	while (!over(survey) && (entry = readdir(dir))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		if (++survey->files > FILES_MAX) {
+			survey->cut_short = true;
+			break;
+		}
+		if (len + 1 + strlen(entry->d_name) >= XDPCAP_PATH_MAX ||
+		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) ||
+		    st.st_dev != dev)
+			continue;
+		sprintf(path + len, "/%s", entry->d_name);
+		if (S_ISREG(st.st_mode)) {
+			look_at_pin(survey, path, &st);
+		} else if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX) {
+			sub = openat(dirfd(dir), entry->d_name,
+				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+					     O_CLOEXEC);
+			if (sub >= 0)
+				walk(survey, sub, path, dev, depth + 1);
+		}
+		path[len] = '\0';
+	}
+	closedir(dir);
+}
+
+/* In /proc/self/mountinfo, blanks and the like are octal: \040. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' &&
+		    s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
+				       (s[3] - '0'));
+			s += 3;
+		} else {
+			*to++ = *s;
+		}
+	}
+	*to = '\0';
+}
+
+static void look_at_mount(struct survey *survey, char *path)
+{
+	struct statfs fs;
+	struct stat st;
+	int fd;
+
+	unescape(path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	/* as an unsigned 32-bit number: f_type is signed, and so negative on i386 */
+	if (fstatfs(fd, &fs) || (__u32)fs.f_type != BPF_FS_MAGIC ||
+	    fstat(fd, &st))
+		close(fd); /* something else is mounted over it */
+	else
+		walk(survey, fd, path, st.st_dev, 0);
+}
+
+static void find_hooks(struct survey *survey)
+{
+	char path[XDPCAP_PATH_MAX], *line = NULL, *type;
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	size_t size = 0;
+
+	if (!file)
+		return;
+	while (!over(survey) && getline(&line, &size, file) > 0) {
+		type = strstr(line, " - ");
+		if (type && !strncmp(type, " - bpf ", 7) &&
+		    sscanf(line, "%*s %*s %*s %*s %4095s", path) == 1)
+			look_at_mount(survey, path);
+	}
+	free(line);
+	fclose(file);
+}
+
+/*
+ * Programs.
+ */
+
+/* The programs that captures put into slots. */
+static bool is_ours(const char *name)
+{
+	return !strcmp(name, "xdpcap_filter") || !strcmp(name, "xdpcap_copy") ||
+	       !strcmp(name, "xdpcap_probe");
+}
+
+/* Get what is known of a program, by its id. Returns 0 or a negative errno. */
+static int prog_info(__u32 id, struct bpf_prog_info *info, __u32 *maps,
+		     __u32 nr_maps)
+{
+	__u32 len = sizeof(*info);
+	int fd, err;
+
+	fd = bpf_prog_get_fd_by_id(id);
+	if (fd < 0)
+		return fd;
+	memset(info, 0, sizeof(*info));
+	info->map_ids = (__u64)(unsigned long)maps;
+	info->nr_map_ids = nr_maps;
+	err = bpf_obj_get_info_by_fd(fd, info, &len);
+	close(fd);
+	return err;
+}
+
+static void add_prog(struct survey *survey, const struct bpf_prog_info *info,
+		     const __u32 *maps)
+{
+	struct survey_prog prog = {
+		.id = info->id,
+		.type = info->type,
+		.target_btf = info->type == BPF_PROG_TYPE_EXT ?
+				      info->attach_btf_obj_id :
+				      0,
+	};
+
+	memcpy(prog.name, info->name, sizeof(prog.name));
+	prog.name[sizeof(prog.name) - 1] = '\0';
+	if (is_ours(prog.name))
+		return;
+	for (size_t i = 0; i < survey->nr_hooks; i++) {
+		struct survey_hook *hook = &survey->hooks[i];
+
+		for (__u32 j = 0; j < info->nr_map_ids && j < MAPS_MAX; j++) {
+			if (maps[j] != hook->map_id)
+				continue;
+			append(&hook->progs, &hook->nr_progs, PROGS_MAX, &prog,
+			       sizeof(prog));
+			break;
+		}
+	}
+}
+
+static void find_programs(struct survey *survey)
+{
+	struct bpf_prog_info info;
+	__u32 maps[MAPS_MAX], id = 0;
+	int err;
+
+	while (!over(survey) && !(err = bpf_prog_get_next_id(id, &id))) {
+		err = prog_info(id, &info, maps, ARRAY_SIZE(maps));
+		if (err == -EPERM)
+			return;
+		if (!err) /* or it has gone since */
+			add_prog(survey, &info, maps);
+	}
+	survey->progs_known = !survey->cut_short && err == -ENOENT;
+}
+
+/*
+ * Interfaces.
+ */
+
+/* Find out which program an interface has, from its IFLA_XDP. */
+static __u32 attached_prog(struct rtattr *xdp)
+{
+	struct rtattr *attr = RTA_DATA(xdp);
+	int len = (int)RTA_PAYLOAD(xdp);
+	__u32 id = 0;
+
+	for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len))
+		if (attr->rta_type == IFLA_XDP_PROG_ID ||
+		    attr->rta_type == IFLA_XDP_DRV_PROG_ID ||
+		    attr->rta_type == IFLA_XDP_SKB_PROG_ID)
+			memcpy(&id, RTA_DATA(attr), sizeof(id));
+	return id;
+}
+
+/* Whether the program is attached there, itself or to what it extends. */
+static bool is_attached(const struct survey_prog *prog,
+			const struct attached *attached)
+{
+	return prog->id == attached->prog ||
+	       (prog->target_btf && prog->target_btf == attached->btf);
+}
+
+static void add_link(struct survey *survey, struct nlmsghdr *message)
+{
+	struct ifinfomsg *header = NLMSG_DATA(message);
+	struct attached attached = { .link.index = header->ifi_index };
+	struct bpf_prog_info info;
+	struct rtattr *attr = IFLA_RTA(header);
+	int len = (int)IFLA_PAYLOAD(message);
+
+	for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len)) {
+		if (attr->rta_type == IFLA_IFNAME)
+			snprintf(attached.link.name, sizeof(attached.link.name),
+				 "%.*s", (int)RTA_PAYLOAD(attr),
+				 (char *)RTA_DATA(attr));
+		else if ((attr->rta_type & NLA_TYPE_MASK) == IFLA_XDP)
+			attached.prog = attached_prog(attr);
+	}
+	if (!attached.prog || !is_printable(attached.link.name))
+		return;
+	if (!prog_info(attached.prog, &info, NULL, 0))
+		attached.btf = info.btf_id;
+	for (size_t i = 0; i < survey->nr_hooks; i++) {
+		struct survey_hook *hook = &survey->hooks[i];
+		size_t j = 0;
+
+		while (j < hook->nr_progs &&
+		       !is_attached(&hook->progs[j], &attached))
+			j++;
+		if (j < hook->nr_progs)
+			append(&hook->links, &hook->nr_links, LINKS_MAX,
+			       &attached.link, sizeof(attached.link));
+	}
+}
+
+/* Take one datagram of links. Returns whether more are to come. */
+static bool receive_links(struct survey *survey, int fd, char *buffer, size_t size)
+{
+	ssize_t n = recv(fd, buffer, size, 0);
+	struct nlmsghdr *message = (struct nlmsghdr *)buffer;
+	int len = (int)n;
+
+	if (n <= 0)
+		return false;
+	for (; NLMSG_OK(message, len); message = NLMSG_NEXT(message, len)) {
+		if (message->nlmsg_type == NLMSG_DONE ||
+		    message->nlmsg_type == NLMSG_ERROR)
+			return false;
+		if (message->nlmsg_type == RTM_NEWLINK)
+			add_link(survey, message);
+	}
+	return true;
+}
+
+static void find_links(struct survey *survey)
+{
+	const struct timeval patience = { .tv_usec = 500000 };
+	const size_t size = 65536;
+	struct {
+		struct nlmsghdr header;
+		struct ifinfomsg link;
+	} request = {
+		.header = {
+			.nlmsg_len = sizeof(request),
+			.nlmsg_type = RTM_GETLINK,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		},
+		.link.ifi_family = AF_UNSPEC,
+	};
+	char *buffer = malloc(size);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	if (buffer && fd >= 0 &&
+	    !setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) &&
+	    send(fd, &request, sizeof(request), 0) == sizeof(request))
+		while (!over(survey) && receive_links(survey, fd, buffer, size))
+			;
+	if (fd >= 0)
+		close(fd);
+	free(buffer);
+}
+
+/*
+ * The whole.
+ */
+
+static int by_path(const void *a, const void *b)
+{
+	const struct survey_hook *x = a, *y = b;
+
+	return strcmp(x->path, y->path);
+}
+
+static void count_pins(struct survey *survey)
+{
+	for (size_t i = 0; i < survey->nr_hooks; i++)
+		for (size_t j = 0; j < survey->nr_hooks; j++)
+			survey->hooks[i].nr_pins += survey->hooks[i].map_id ==
+						    survey->hooks[j].map_id;
+}
+
+void survey_make(struct survey *survey, int ms)
+{
+	memset(survey, 0, sizeof(*survey));
+	survey->deadline = now() + ms * 1000000LL;
+	find_hooks(survey);
+	if (!survey->nr_hooks)
+		return;
+	qsort(survey->hooks, survey->nr_hooks, sizeof(survey->hooks[0]), by_path);
+	count_pins(survey);
+	find_programs(survey);
+	if (survey->progs_known)
+		find_links(survey);
+}
+
+void survey_free(struct survey *survey)
+{
+	for (size_t i = 0; i < survey->nr_hooks; i++) {
+		free(survey->hooks[i].path);
+		free(survey->hooks[i].progs);
+		free(survey->hooks[i].links);
+	}
+	free(survey->hooks);
+	memset(survey, 0, sizeof(*survey));
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What hooks there are: the pins below the mounted BPF file systems, what is in
+ * their slots, and the programs and interfaces that use them. Looks, and changes
+ * nothing; knows nothing of sockets or captures. Each step is bounded, and what
+ * cannot be looked at is left out without a word.
+ */
+#ifndef XDPCAP_SURVEY_H
+#define XDPCAP_SURVEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <net/if.h>
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+#include "ring.h"
+
+/* A program that has the hook among its maps, other than a capture's. */
+struct survey_prog {
+	__u32 id;
+	__u32 type;
+	__u32 target_btf; /* of the program that it extends, or 0 */
+	char name[BPF_OBJ_NAME_LEN];
+};
+
+/* An interface that such a program is attached to, or one that it extends. */
+struct survey_link {
+	int index;
+	char name[IF_NAMESIZE];
+};
+
+/* One pin. */
+struct survey_hook {
+	char *path;
+	__u64 dev, ino; /* of the pin */
+	__u32 map_id;
+	char name[BPF_OBJ_NAME_LEN]; /* of the map */
+	__u32 max_entries;
+	long owner_prog_type; /* BPF_PROG_TYPE_XDP; -1: it has no owner yet */
+	size_t nr_pins;       /* of this map, that were found */
+	__u32 slots[XDPCAP_ACTIONS_MAX]; /* ids of the programs in there, or 0 */
+	struct survey_prog *progs;
+	size_t nr_progs;
+	struct survey_link *links;
+	size_t nr_links;
+};
+
+struct survey {
+	struct survey_hook *hooks; /* sorted by path */
+	size_t nr_hooks;
+	bool progs_known; /* or nr_progs and nr_links are 0 throughout */
+	bool cut_short;   /* there was more than the limits allow */
+	/* the survey's own */
+	long long deadline; /* CLOCK_MONOTONIC, ns */
+	size_t files;
+};
+
+/*
+ * Make a survey, within about so many milliseconds. What was found is there
+ * whatever happened. Programs take CAP_SYS_ADMIN; interfaces are those of this
+ * network namespace.
+ */
+void survey_make(struct survey *survey, int ms);
+void survey_free(struct survey *survey);
+
+#endif /* XDPCAP_SURVEY_H */
