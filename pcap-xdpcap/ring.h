@@ -55,8 +55,8 @@ enum xdpcap_clock {
 /*
  * A record: this header, then caplen bytes of the packet. Records begin at
  * multiples of 8 and are contiguous: one that starts near the ring's end runs
- * into the slack behind it. Written by the copy program; read-only for user
- * space.
+ * into the slack behind it. Written by the copy program and, but for what a
+ * callback does to its packet, only read by user space.
  */
 struct xdpcap_record {
 	__u64 commit;     /* the record's position ^ cookie, written last */
