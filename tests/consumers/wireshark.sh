@@ -5,6 +5,8 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/consumers/common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source=tests/consumers/graphical.sh
+. "$(dirname "$0")/graphical.sh"
 
 # dump NAME SLOTS OPTION...: dumpcap, into $TMP/NAME.pcap.
 dump() {
@@ -197,29 +199,6 @@ test_filter_that_is_none() {
 	emptied
 }
 
-# users: from now on the helper has the capabilities that it needs, and
-# as_user starts programs for a user without any.
-users() {
-	local dir=$TMP/user
-
-	[ -z "$(getcap "$(command -v dumpcap)")" ] ||
-		skip "dumpcap has capabilities, with which it uses the libpcap that is installed"
-	install -d "$dir"
-	install -d -o nobody -g nogroup -m 700 "$dir/home"
-	install -m 755 "$HELPER" "$dir/helper"
-	setcap cap_bpf,cap_net_admin,cap_perfmon+ep "$dir/helper"
-	# where every user may read
-	cp -L "$LIBPCAP/libpcap.so.0.8" "$dir"
-	LIBPCAP=$dir HELPER=$dir/helper
-	chgrp nogroup "$HOOK"
-	chmod 660 "$HOOK"
-}
-
-as_user=(
-	setpriv --reuid=nobody --regid=nogroup --clear-groups --inh-caps=-all
-	env "HOME=$TMP/user/home" "XDG_RUNTIME_DIR=$TMP/user/home"
-)
-
 test_tshark_of_a_user_without_privileges() {
 	network_up
 	users
@@ -279,44 +258,8 @@ test_newer_dumpcap_that_gives_up_capabilities_first() {
 	same_lines "interfaces and packets"
 }
 
-# screen: an X server without a screen, until the test ends.
-screen() {
-	# nothing on the machine's own
-	mkdir -p /tmp/.X11-unix
-	mount -t tmpfs -o mode=1777 xdpcap-tests /tmp/.X11-unix
-	Xvfb -displayfd 5 -screen 0 1024x700x24 -nolisten tcp -nolock -ac \
-		5>"$TMP/display" 2>"$TMP/screen.err" &
-	PID[screen]=$!
-	wait_for 20 test -s "$TMP/display" || fail "Xvfb: $(cat "$TMP/screen.err")"
-	DISPLAY=:$(cat "$TMP/display")
-	export DISPLAY
-}
-
-# wireshark NAME SLOTS OPTION...: the graphical program, as a user, filling the
-# screen. A user, because it warns of root, with a window.
-wireshark() {
-	users
-	launch "$1" "$2" "${as_user[@]}" QT_X11_NO_MITSHM=1 wireshark "${@:3}"
-}
-
-# window PATTERN: wait for a window with such a title, and make it large.
-window() {
-	local id
-
-	id=$(wait_for 30 xdotool search --onlyvisible --name "$1") ||
-		fail "no window is titled $1"
-	xdotool windowmove "$id" 0 0 windowsize --sync "$id" 1024 700
-	echo "$id"
-}
-
-# picture FILE: of the screen, for people, among what the tests leave.
-picture() {
-	mkdir -p "$BUILD/artefacts"
-	import -window root "$BUILD/artefacts/$1"
-}
-
 test_graphical_wireshark() {
-	local id
+	local changed id
 
 	network_up
 	screen
