@@ -1326,7 +1326,11 @@ xdpcap_map_memory(pcap_t *p, const struct xdpcap_reply *reply,
 	px->ctl_size = sizeof(struct xdpcap_ctl) +
 	    px->nrings * sizeof(struct xdpcap_cpu);
 
-	/* written to for LINUX_SLL2, see xdpcap_make_sll2() */
+	/*
+	 * Writable for LINUX_SLL2, see xdpcap_make_sll2(), and for callbacks
+	 * that change the packet, const or not: arpwatch swaps bytes in it. The
+	 * kernel reads nothing there.
+	 */
 	px->rings_map = xdpcap_map(p, fds[XDPCAP_FD_RINGS], px->rings_map_size,
 	    PROT_READ | PROT_WRITE, 0, "rings");
 	if (px->rings_map == NULL)

@@ -59,7 +59,7 @@ enum xdpcap_clock {
  * into the slack behind it. Written by the copy program; the consumer makes a
  * LINUX_SLL2 header in place, of the packet's Ethernet header and the record's
  * last 6 bytes, when it delivers the packet, and then looks at none of them
- * again.
+ * again; and a callback may change its packet.
  */
 struct xdpcap_record {
 	__u64 commit;     /* the record's position ^ cookie, written last */
