@@ -105,7 +105,8 @@ void metric(const struct samples *samples, const char *unit, const char *name, .
 	va_start(args, name);
 	vsnprintf(full, sizeof(full), name, args);
 	va_end(args);
-	report(samples, unit, full);
+	if (samples->n)
+		report(samples, unit, full);
 }
 
 void metric_ratio(const struct samples *a, const struct samples *b,
@@ -121,6 +122,8 @@ void metric_ratio(const struct samples *a, const struct samples *b,
 	va_start(args, name);
 	vsnprintf(full, sizeof(full), name, args);
 	va_end(args);
+	if (!a->n || !b->n)
+		return;
 	if (ratio.n)
 		report(&ratio, "ratio", full);
 	else
@@ -241,6 +244,8 @@ int main(int argc, char **argv)
 			opts.quick = true;
 		else if (!strcmp(argv[i], "--json") && i + 1 < argc)
 			json_path = argv[++i];
+		else if (!strcmp(argv[i], "--files") && i + 1 < argc)
+			opts.files = argv[++i];
 		else
 			only = argv[i];
 	}
@@ -266,7 +271,7 @@ int main(int argc, char **argv)
 		bench_cost(&opts);
 	if (!only || !strcmp(only, "sharing"))
 		bench_sharing(&opts);
-	if (!only || !strcmp(only, "live"))
+	if (!only || !strcmp(only, "live") || !strcmp(only, "writers"))
 		bench_live(&opts);
 	if (json && fclose(json))
 		die("cannot write %s: %s", json_path, strerror(errno));

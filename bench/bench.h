@@ -18,6 +18,7 @@ struct bpf_program;
 
 struct bench_opts {
 	bool quick;
+	const char *files; /* only tcpdump and xdpcap, to files in this directory */
 	const char *pins; /* a directory of a bpffs */
 	int busy_cpu;     /* where packets are made and XDP runs */
 	int consumer_cpu;

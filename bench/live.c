@@ -43,13 +43,11 @@
 /* Frames in one call, when there is no pause between them. */
 #define RUN_FRAMES 500000
 
-enum way { XDPCAP, AFPACKET, PERF, COUNT, WAYS };
+enum way { XDPCAP, COMMAND, AFPACKET, PERF, COUNT, WAYS };
 
 static const char *const names[] = {
-	[XDPCAP] = "xdpcap",
-	[AFPACKET] = "afpacket",
-	[PERF] = "perf",
-	[COUNT] = "count",
+	[XDPCAP] = "xdpcap", [COMMAND] = "command", [AFPACKET] = "afpacket",
+	[PERF] = "perf",     [COUNT] = "count",
 };
 
 /* What has come to whoever captures, since it began. */
@@ -59,6 +57,7 @@ struct seen {
 };
 
 struct tcpdump {
+	char file[256]; /* what it writes to */
 	pid_t pid;
 	int err_fd;
 };
@@ -95,20 +94,32 @@ static void command(const char *what)
 		die("failed: %s", what);
 }
 
-/*
- * tcpdump -w, unmodified, to /dev/null: not the disk is measured. Says its
- * counts on SIGUSR1.
- */
-static void tcpdump_start(struct tcpdump *tcpdump, const struct live *live,
-			  const char *device)
+/* Who captures in this run. */
+static bool wanted(const struct live *live, enum way way)
 {
-	char size[20], line[1024] = "";
+	return !live->opts->files || way == XDPCAP || way == COMMAND;
+}
+
+/*
+ * tcpdump -w, unmodified, or the command xdpcap, to /dev/null: not the disk is
+ * measured; or, to compare the two, to files that do not get to the disk either,
+ * since they are emptied before each run. Both say their counts on SIGUSR1.
+ */
+static void tcpdump_start(struct live *live, enum way way, const char *device)
+{
+	struct tcpdump *tcpdump = &live->tcpdumps[way];
+
+	char size[20], hook[300], line[1024] = "";
 	int pipe_fds[2];
 	size_t len = 0;
 
 	/* as much for this CPU as the references have, and the same for both */
 	snprintf(size, sizeof(size), "%ld",
 		 REFERENCE_BUFFER / 1024 * sysconf(_SC_NPROCESSORS_ONLN));
+	snprintf(tcpdump->file, sizeof(tcpdump->file), "%s%s%s",
+		 live->opts->files ? live->opts->files : "/dev/null",
+		 live->opts->files ? "/" : "",
+		 live->opts->files ? names[way] : "");
 	if (pipe2(pipe_fds, O_CLOEXEC))
 		die("pipe: %s", strerror(errno));
 	tcpdump->pid = fork();
@@ -118,8 +129,15 @@ static void tcpdump_start(struct tcpdump *tcpdump, const struct live *live,
 		pin_to_cpu(live->opts->consumer_cpu);
 		run_first();
 		dup2(pipe_fds[1], STDERR_FILENO);
+		if (way == COMMAND) {
+			snprintf(hook, sizeof(hook), "%s@drop", device);
+			snprintf(size, sizeof(size), "%u", REFERENCE_BUFFER);
+			execlp("xdpcap", "xdpcap", "--buffer", size, hook,
+			       tcpdump->file, NULL);
+			_exit(127);
+		}
 		execlp("tcpdump", "tcpdump", "-n", "-B", size, "-i", device,
-		       "-w", "/dev/null", NULL);
+		       "-w", tcpdump->file, NULL);
 		_exit(127);
 	}
 	close(pipe_fds[1]);
@@ -128,13 +146,14 @@ static void tcpdump_start(struct tcpdump *tcpdump, const struct live *live,
 		ssize_t n = read(pipe_fds[0], line + len, sizeof(line) - 1 - len);
 
 		if (n <= 0)
-			die("tcpdump -i %s: %s", device, line);
+			die("%s -i %s: %s", names[way], device, line);
 		len += n;
 		line[len] = 0;
 	}
 }
 
-static void tcpdump_counts(const struct tcpdump *tcpdump, struct seen *seen)
+static void tcpdump_counts(const struct tcpdump *tcpdump, enum way way,
+			   struct seen *seen)
 {
 	struct pollfd pfd = { .fd = tcpdump->err_fd, .events = POLLIN };
 	unsigned int captured, received, dropped;
@@ -152,8 +171,16 @@ static void tcpdump_counts(const struct tcpdump *tcpdump, struct seen *seen)
 			die("tcpdump has ended: %s", line);
 		len += n;
 		line[len] = 0;
-		end = strstr(line, " by kernel");
-	} while (!end);
+		end = strstr(line, way == COMMAND ? "@drop " : " by kernel");
+	} while (!end || !strchr(end, '\n'));
+	if (way == COMMAND) {
+		if (sscanf(end, "@drop %*u %u %u %u", &received, &captured,
+			   &dropped) != 3)
+			die("xdpcap says: %s", line);
+		seen->received = received;
+		seen->dropped = dropped;
+		return;
+	}
 	/* its first line begins with its name, others are empty */
 	end = strpbrk(line, "0123456789");
 	if (!end ||
@@ -243,8 +270,9 @@ static void look(const struct live *live, enum way way, struct seen *seen)
 
 	switch (way) {
 	case XDPCAP:
+	case COMMAND:
 	case AFPACKET:
-		tcpdump_counts(tcpdump, seen);
+		tcpdump_counts(tcpdump, way, seen);
 		seen->cpu = cpu_time(tcpdump->pid, tcpdump->pid);
 		break;
 	default:
@@ -318,6 +346,10 @@ static void measure(const struct live *live, enum way way, double rate,
 	double took, captured;
 	uint64_t sent;
 
+	/* who writes goes on where it was, after a hole */
+	if (live->opts->files && truncate(live->tcpdumps[way].file, 0))
+		die("cannot truncate %s: %s", live->tcpdumps[way].file,
+		    strerror(errno));
 	look(live, way, &before);
 	sent = traffic(live, rate, seconds, &took);
 	usleep(50000);
@@ -342,7 +374,8 @@ static double lossless_rate(const struct live *live, enum way way, double flat)
 	for (int i = 0; i < steps; i++) {
 		double rate = (low + high) / 2;
 
-		measure(live, way, rate, live->opts->quick ? 0.15 : 0.6,
+		measure(live, way, rate,
+			live->opts->quick || live->opts->files ? 0.15 : 0.6,
 			&outcome);
 		if (outcome.lossless) {
 			low = rate;
@@ -359,6 +392,8 @@ static void bench_rates(struct live *live)
 	static const size_t sizes[] = { 64, 512, 1500 };
 	int rounds = live->opts->quick ? 1 : 5;
 
+	if (live->opts->files)
+		rounds = live->opts->quick ? 3 : 9;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct samples lossless[WAYS] = { 0 }, captured[WAYS] = { 0 },
 			       cpu[WAYS] = { 0 };
@@ -368,9 +403,15 @@ static void bench_rates(struct live *live)
 		frame_fill(live->frame, size);
 		for (int round = 0; round < rounds; round++) {
 			for (enum way way = 0; way < WAYS; way++) {
-				double seconds = live->opts->quick ? 0.2 : 0.6;
+				/* a GB in a file is enough */
+				double seconds =
+					live->opts->quick || live->opts->files ?
+						0.2 :
+						0.6;
 				struct outcome flat, slow;
 
+				if (!wanted(live, way))
+					continue;
 				attach(live, way);
 				measure(live, way, 0, seconds, &flat);
 				samples_add(&captured[way], flat.captured);
@@ -386,6 +427,17 @@ static void bench_rates(struct live *live)
 			}
 		}
 		metric(&lossless[XDPCAP], "pps", "live_%zu_lossless_pps", size);
+		metric(&lossless[COMMAND], "pps",
+		       "live_%zu_command_lossless_pps", size);
+		metric(&captured[COMMAND], "pps",
+		       "live_%zu_command_captured_pps", size);
+		metric(&cpu[COMMAND], "s", "command_cpu_s_per_mpkt_%zu", size);
+		metric_ratio(&lossless[COMMAND], &lossless[XDPCAP],
+			     "live_%zu_lossless_command_vs_tcpdump", size);
+		metric_ratio(&captured[COMMAND], &captured[XDPCAP],
+			     "live_%zu_captured_command_vs_tcpdump", size);
+		metric_ratio(&cpu[COMMAND], &cpu[XDPCAP],
+			     "cpu_s_per_mpkt_%zu_command_vs_tcpdump", size);
 		metric(&lossless[AFPACKET], "pps",
 		       "live_%zu_afpacket_lossless_pps", size);
 		metric(&lossless[PERF], "pps", "live_%zu_perf_lossless_pps",
@@ -564,14 +616,17 @@ void bench_live(const struct bench_opts *opts)
 		    bpf_program__fd(skel->progs.reference_count));
 	/* the network interface is there for tcpdump only with XDP on it */
 	attach(&live, COUNT);
-	tcpdump_start(&live.tcpdumps[XDPCAP], &live, live.targets[XDPCAP].device);
-	tcpdump_start(&live.tcpdumps[AFPACKET], &live, RECEIVER);
+	tcpdump_start(&live, XDPCAP, live.targets[XDPCAP].device);
+	tcpdump_start(&live, COMMAND, live.targets[COMMAND].device);
+	if (wanted(&live, AFPACKET))
+		tcpdump_start(&live, AFPACKET, RECEIVER);
 	if (pthread_create(&live.perf_thread, NULL, perf_reader, &live))
 		die("cannot start a thread");
 	while (!live.perf_tid)
 		usleep(1000);
 
-	bench_latency(&live, &immediate);
+	if (!opts->files)
+		bench_latency(&live, &immediate);
 	bench_rates(&live);
 
 	live.stop = true;

@@ -4,11 +4,12 @@
 # and mount namespaces that end with it.
 set -eu
 
-usage="usage: bench/run.sh [--quick] [--json FILE] [--build DIR] [cost|sharing|live]
+usage="usage: bench/run.sh [--quick] [--json FILE] [--build DIR] [cost|sharing|live|writers]
 
   --quick      under a minute, for a first look; otherwise under 15 minutes
   --json FILE  also write one JSON object for each metric
-  --build DIR  the build directory, with bench/bench in it [build]"
+  --build DIR  the build directory, with bench/bench in it [build]
+  writers      only tcpdump -w and xdpcap on the same hook, to files below TMPDIR"
 
 srcdir=$(cd "$(dirname "$0")/.." && pwd)
 build=$srcdir/build
@@ -16,7 +17,7 @@ json=
 args=()
 while [ $# -gt 0 ]; do
 	case $1 in
-	--quick | cost | sharing | live) args+=("$1") ;;
+	--quick | cost | sharing | live | writers) args+=("$1") ;;
 	--json | --build)
 		[ $# -ge 2 ] || {
 			echo "$usage" >&2
@@ -57,8 +58,16 @@ fi
 echo "$(uname -sr), $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), load $(cut -d ' ' -f 1 /proc/loadavg)"
 
 pins=$(mktemp -d)
-trap 'rmdir "$pins"' EXIT
+files=
+trap 'rmdir "$pins"; [ -z "$files" ] || rm -rf "$files"' EXIT
+if [[ " ${args[*]-} " == *" writers "* ]]; then
+	# tcpdump writes as user tcpdump
+	files=$(mktemp -d)
+	chmod 1777 "$files"
+	args+=(--files "$files")
+fi
 export LD_LIBRARY_PATH=$build/libpcap XDPCAP_HELPER=$build/xdpcap-helper
+PATH=$(realpath "$build"):$PATH
 # The bpffs goes with the mount namespace, and with the process namespace whatever
 # was started, however this ends. Not exec: its first process ignores Ctrl-C.
 # shellcheck disable=SC2016

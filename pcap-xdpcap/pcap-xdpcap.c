@@ -42,6 +42,7 @@
 #include "pcap-int.h"
 #include "pcap-xdpcap.h"
 #include "ancillary.h"
+#include "packet.h"
 #include "protocol.h"
 #include "ring.h"
 
@@ -138,10 +139,13 @@ struct pcap_xdpcap {
 	uint32_t clock;		/* enum xdpcap_clock */
 	uint32_t ring_size;	/* bytes, without the slack */
 	uint32_t nrings;
+	uint32_t actions;	/* bit mask of slots */
+	uint32_t watermark;	/* bytes that the selectable descriptor is for */
 	struct xdpcap_reader *rings;
 	struct xdpcap_reader *unreleased;	/* holds the packet of the last
 						 * pcap_next() or _next_ex() */
 	int unsynced;		/* ts_offset stays as it was at first */
+	const struct xdpcap_record *delivered;	/* last one, or NULL */
 	int64_t ts_offset;	/* ns from the records' clock to the wall clock */
 	/* immediate mode; times are CLOCK_MONOTONIC, ns */
 	uint64_t next_wakeup;	/* not before; 0: at any time */
@@ -921,6 +925,7 @@ xdpcap_deliver(pcap_t *p, const struct xdpcap_reader *ring,
 		hdr.len += SLL2_LONGER;
 	}
 	hdr.caplen = min(min(caplen, want), (u_int)p->snapshot);
+	px->delivered = rec;
 	callback(user, &hdr, packet);
 	return (1);
 }
@@ -980,8 +985,9 @@ xdpcap_end_read(struct pcap_xdpcap *px)
 	for (ring = px->rings; ring < px->rings + px->nrings; ring++)
 		if (ring != px->unreleased)
 			xdpcap_release(ring);
-	xdpcap_arm(px, 1);
-	xdpcap_set_left(px, xdpcap_available(px));
+	xdpcap_arm(px, px->watermark);
+	xdpcap_set_left(px, px->watermark == 1 ? xdpcap_available(px) :
+	    xdpcap_filled(px, px->watermark));
 }
 
 static int
@@ -1152,22 +1158,37 @@ xdpcap_set_datalink(pcap_t *p, int dlt)
 	return (0);
 }
 
+/* Add up an action's counters on all CPUs. */
+static void
+xdpcap_count(const struct pcap_xdpcap *px, uint32_t action,
+    struct pcap_xdpcap_counters *sum)
+{
+	const struct xdpcap_counters *count;
+	uint32_t i;
+
+	memset(sum, 0, sizeof(*sum));
+	for (i = 0; i < px->nrings; i++) {
+		count = &px->ctl->cpu[i].action[action];
+		sum->seen += __atomic_load_n(&count->seen, __ATOMIC_RELAXED);
+		sum->captured += __atomic_load_n(&count->captured,
+		    __ATOMIC_RELAXED);
+		sum->dropped += __atomic_load_n(&count->dropped,
+		    __ATOMIC_RELAXED);
+	}
+}
+
 static int
 xdpcap_stats(pcap_t *p, struct pcap_stat *stat)
 {
 	struct pcap_xdpcap *px = p->priv;
-	const struct xdpcap_counters *count;
+	struct pcap_xdpcap_counters sum;
 	uint64_t captured = 0, dropped = 0;
-	uint32_t i, action;
+	uint32_t action;
 
-	for (i = 0; i < px->nrings; i++) {
-		for (action = 0; action < XDPCAP_ACTIONS_MAX; action++) {
-			count = &px->ctl->cpu[i].action[action];
-			captured += __atomic_load_n(&count->captured,
-			    __ATOMIC_RELAXED);
-			dropped += __atomic_load_n(&count->dropped,
-			    __ATOMIC_RELAXED);
-		}
+	for (action = 0; action < XDPCAP_ACTIONS_MAX; action++) {
+		xdpcap_count(px, action, &sum);
+		captured += sum.captured;
+		dropped += sum.dropped;
 	}
 	/*
 	 * As on a packet socket: ps_recv counts what the filter admitted,
@@ -1272,6 +1293,7 @@ xdpcap_deactivate(pcap_t *p)
 		munmap(px->bell_consumer, px->page_size);
 	if (px->bell_producer != NULL)
 		munmap((void *)(uintptr_t)px->bell_producer, px->page_size);
+	px->delivered = NULL;
 	px->rings_map = NULL;
 	px->ctl = NULL;
 	px->bell_consumer = NULL;
@@ -1288,6 +1310,85 @@ xdpcap_cleanup(pcap_t *p)
 {
 	xdpcap_deactivate(p);
 	pcapint_cleanup_live_common(p);
+}
+
+/*
+ * What packet.h declares.
+ */
+
+/* The module's state, or NULL with errbuf filled if it is not active on p. */
+static struct pcap_xdpcap *
+xdpcap_active(pcap_t *p)
+{
+	if (p->cleanup_op == xdpcap_cleanup)
+		return (p->priv);
+	snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
+	    "not an active capture from a hook (" XDPCAP_PREFIX "...)");
+	return (NULL);
+}
+
+int
+pcap_xdpcap_packet(pcap_t *p, struct pcap_xdpcap_packet *packet)
+{
+	const struct pcap_xdpcap *px = xdpcap_active(p);
+	const struct xdpcap_record *rec;
+
+	if (px == NULL)
+		return (PCAP_ERROR);
+	rec = px->delivered;
+	if (rec == NULL) {
+		snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
+		    "%s: no packet has been delivered", p->opt.device);
+		return (PCAP_ERROR);
+	}
+	packet->ts = rec->ts + px->ts_offset;
+	packet->action = rec->action;
+	packet->ifindex = rec->ifindex;
+	packet->rx_queue = rec->rx_queue;
+	packet->cpu = ((const u_char *)rec - (const u_char *)px->rings_map) /
+	    (px->ring_size + XDPCAP_RING_SLACK);
+	return (0);
+}
+
+int
+pcap_xdpcap_counters(pcap_t *p, unsigned int action,
+    struct pcap_xdpcap_counters *counters)
+{
+	const struct pcap_xdpcap *px = xdpcap_active(p);
+
+	if (px == NULL)
+		return (PCAP_ERROR);
+	if (action >= XDPCAP_ACTIONS_MAX) {
+		snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
+		    "%s: no action %u; they are below %d", p->opt.device, action,
+		    XDPCAP_ACTIONS_MAX);
+		return (PCAP_ERROR);
+	}
+	xdpcap_count(px, action, counters);
+	return (0);
+}
+
+int
+pcap_xdpcap_actions(pcap_t *p, uint32_t *actions)
+{
+	const struct pcap_xdpcap *px = xdpcap_active(p);
+
+	if (px == NULL)
+		return (PCAP_ERROR);
+	*actions = px->actions;
+	return (0);
+}
+
+int
+pcap_xdpcap_set_watermark(pcap_t *p, unsigned int bytes)
+{
+	struct pcap_xdpcap *px = xdpcap_active(p);
+
+	if (px == NULL)
+		return (PCAP_ERROR);
+	px->watermark = min(bytes != 0 ? bytes : 1, px->ring_size / 4);
+	xdpcap_end_read(px);
+	return (0);
 }
 
 /*
@@ -1319,6 +1420,8 @@ xdpcap_map_memory(pcap_t *p, const struct xdpcap_reply *reply,
 
 	px->page_size = sysconf(_SC_PAGESIZE);
 	px->nrings = reply->nrings;
+	px->actions = reply->actions;
+	px->watermark = 1;
 	px->ring_size = reply->ring_size;
 	px->cookie = reply->cookie;
 	px->clock = reply->clock;

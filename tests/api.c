@@ -334,8 +334,9 @@ void end_flow(struct flow *flow)
  */
 
 static const struct test *const suites[] = {
-	open_tests,   read_tests,     wait_tests,    packet_tests,
-	filter_tests, linktype_tests, process_tests, failure_tests,
+	open_tests,     read_tests,    wait_tests,
+	packet_tests,   details_tests, filter_tests,
+	linktype_tests, process_tests, failure_tests,
 };
 
 /* The test of that name; without a name, print the names of all. */

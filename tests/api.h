@@ -45,8 +45,8 @@ struct test {
 	}
 
 extern const struct test open_tests[], read_tests[], wait_tests[],
-	packet_tests[], filter_tests[], linktype_tests[], process_tests[],
-	failure_tests[];
+	packet_tests[], details_tests[], filter_tests[], linktype_tests[],
+	process_tests[], failure_tests[];
 
 /* What the tests run with. */
 extern const char *pin;  /* the hook's */

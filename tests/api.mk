@@ -3,6 +3,7 @@ check_PROGRAMS += api-test
 api_test_SOURCES = \
 	tests/api.c \
 	tests/api.h \
+	tests/api-details.c \
 	tests/api-failure.c \
 	tests/api-filter.c \
 	tests/api-hook.c \

@@ -29,7 +29,7 @@ test_memcheck() {
 
 	[ -n "$(type -P valgrind)" ] || skip "valgrind is not installed"
 	for name in activate_fails ancillary_filters breakloop_from_callback \
-		damaged_record filter_returns_length_in_userland \
+		damaged_record details_of_packets filter_returns_length_in_userland \
 		helper_terminated next_packet_stays setfilter_from_callback; do
 		echo "$name:"
 		api "$name" valgrind -q --error-exitcode=99 --leak-check=full \

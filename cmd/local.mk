@@ -1,0 +1,23 @@
+# xdpcap: captures into files.
+bin_PROGRAMS += xdpcap
+xdpcap_SOURCES = \
+	cmd/capture.c \
+	cmd/capture.h \
+	cmd/filter.c \
+	cmd/filter.h \
+	cmd/main.c \
+	cmd/options.c \
+	cmd/options.h \
+	cmd/output.c \
+	cmd/output.h \
+	cmd/pcapng.c \
+	cmd/pcapng.h \
+	cmd/stats.c \
+	cmd/stats.h
+xdpcap_CPPFLAGS = $(AM_CPPFLAGS) $(LIBPCAP_CPPFLAGS)
+xdpcap_LDADD = $(LIBPCAP_LIBS)
+# The libpcap that it is installed with, also where the dynamic linker does not
+# search. LD_LIBRARY_PATH goes first.
+xdpcap_LDFLAGS = -Wl,--enable-new-dtags,-rpath,'$(libdir)'
+xdpcap_DEPENDENCIES = libpcap.stamp
+$(xdpcap_OBJECTS): | libpcap.stamp
