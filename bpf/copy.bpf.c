@@ -44,6 +44,7 @@ const volatile __u32 clock;     /* enum xdpcap_clock */
 const volatile __u32 action;    /* the verdict, and the hook's slot */
 const volatile __u32 frags;     /* packets can have several buffers */
 const volatile __u32 next;      /* index of those behind us in xdpcap_slots */
+const volatile __u32 enter;     /* packets before the program: no verdict yet */
 
 /* Sizes are set by the helper, as are all maps. */
 struct {
@@ -80,6 +81,14 @@ struct {
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(__u32));
 } xdpcap_slots SEC(".maps");
+
+/* Only if enter. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, XDPCAP_HOOK_ENTER_ENTRIES);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} xdpcap_hook SEC(".maps");
 
 static __always_inline __u64 now(void)
 {
@@ -337,6 +346,11 @@ int xdpcap_copy(struct xdp_md *ctx)
 		if (next + i >= XDPCAP_CAPTURES_MAX)
 			break;
 		bpf_tail_call(ctx, &xdpcap_slots, next + i);
+	}
+	if (enter) {
+		bpf_tail_call(ctx, &xdpcap_hook, XDPCAP_CONTINUE_SLOT);
+		/* a program that is not there must not let anything through */
+		return XDP_ABORTED;
 	}
 	return action;
 }

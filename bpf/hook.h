@@ -63,6 +63,59 @@
 	}
 
 /*
+ * A hook with which packets can also be captured as they come in, before the
+ * program has changed them: it has two more slots. Where xdpcap_enter() goes, a
+ * capture is put while there is one; as a tail call does not return, the capture
+ * then goes on to the program in the other slot, the continuation. That is to do
+ * what the program does after xdpcap_enter(), and so most simply is what the program
+ * calls there:
+ *
+ *	SEC("xdp")
+ *	int work(struct xdp_md *ctx)
+ *	{
+ *		...
+ *		return xdpcap_exit(ctx, &hook, XDP_PASS);
+ *	}
+ *
+ *	XDPCAP_HOOK_MAP_ENTER(hook, work);
+ *
+ *	SEC("xdp")
+ *	int entry(struct xdp_md *ctx)
+ *	{
+ *		xdpcap_enter(ctx, &hook);
+ *		return work(ctx);
+ *	}
+ *
+ * XDPCAP_HOOK_MAP_ENTER() has libbpf put the continuation into its slot. It needs
+ * a declaration of the program before it, and the program one of the hook; another
+ * loader has to put it there itself, before anybody can capture.
+ */
+#define XDPCAP_ENTER_SLOT         5
+#define XDPCAP_CONTINUE_SLOT      6
+#define XDPCAP_HOOK_ENTER_ENTRIES 7
+
+#define XDPCAP_HOOK_MAP_ENTER(name, continuation)                             \
+	struct {                                                              \
+		int (*type)[BPF_MAP_TYPE_PROG_ARRAY];                         \
+		int (*key_size)[sizeof(int)];                                 \
+		int (*max_entries)[XDPCAP_HOOK_ENTER_ENTRIES];                \
+		int (*values[])(struct xdp_md *);                             \
+	} name __attribute__((section(".maps"), used)) = {                    \
+		.values = { [XDPCAP_CONTINUE_SLOT] = (void *)&continuation }, \
+	}
+
+/*
+ * Let who captures on the hook see the packet as it came in; to be called first.
+ * Does not return if somebody captures: then the packet goes on with the
+ * continuation.
+ */
+static inline __attribute__((always_inline)) void xdpcap_enter(struct xdp_md *ctx,
+							       void *hook_map)
+{
+	((long (*)(void *, void *, __u32))12)(ctx, hook_map, XDPCAP_ENTER_SLOT);
+}
+
+/*
  * Return action, and let who captures on the hook see the packet, as the program
  * leaves it, with that verdict. hook_map is a hook's address. Does not return if
  * somebody captures; what it then returns is still action.

@@ -176,23 +176,74 @@ static int create_maps(struct capture *capture, struct xdpcap_reply *reply)
 			  reply);
 }
 
-/* Which slots to capture: those asked for, or all that the hook has. */
-static int choose_actions(struct capture *capture, __u32 wanted, __u32 *actions,
-			  struct xdpcap_reply *reply)
+/* Bit mask of the hook's slots that are of an action. */
+static __u32 hook_actions(const struct hook *hook)
+{
+	if (hook_has_enter(hook))
+		return (1u << XDPCAP_ENTER_SLOT) - 1;
+	return hook->max_entries >= XDPCAP_ACTIONS_MAX ?
+		       UINT_MAX :
+		       (1u << hook->max_entries) - 1;
+}
+
+/*
+ * Whether packets can be captured before the program: they could not go on without
+ * a continuation.
+ */
+static int check_enter(const struct hook *hook, struct xdpcap_reply *reply)
+{
+	__u32 id;
+	int err;
+
+	if (!hook_has_enter(hook))
+		return hook_error(
+			hook, reply, XDPCAP_ERROR_NO_SUCH_HOOK,
+			"no action enter: the hook has %u entries, one with xdpcap_enter() has %d",
+			hook->max_entries, XDPCAP_HOOK_ENTER_ENTRIES);
+	err = hook_slot(hook, XDPCAP_CONTINUE_SLOT, &id);
+	if (err)
+		return hook_error(hook, reply, XDPCAP_ERROR,
+				  "cannot look at slot %d: %s",
+				  XDPCAP_CONTINUE_SLOT, strerror(-err));
+	if (!id)
+		return hook_error(
+			hook, reply, XDPCAP_ERROR,
+			"cannot capture enter: slot %d is empty, which is to hold the program that packets continue with",
+			XDPCAP_CONTINUE_SLOT);
+	return 0;
+}
+
+/* Which slots to capture: those asked for, or of all actions that the hook has. */
+static int choose_slots(struct capture *capture,
+			const struct xdpcap_attach *request, __u32 *slots,
+			struct xdpcap_reply *reply)
 {
 	const struct hook *hook = &capture->hook;
+	const __u32 unknown = request->actions & ~hook_actions(hook);
 
-	*actions = hook->max_entries >= XDPCAP_ACTIONS_MAX ?
-			   UINT_MAX :
-			   (1u << hook->max_entries) - 1;
-	if (wanted & ~*actions)
+	if (unknown && hook_has_enter(hook))
+		return hook_error(hook, reply, XDPCAP_ERROR_NO_SUCH_HOOK,
+				  "no action %d: the hook has %d, and enter",
+				  __builtin_ctz(unknown), XDPCAP_ENTER_SLOT);
+	if (unknown)
 		return hook_error(hook, reply, XDPCAP_ERROR_NO_SUCH_HOOK,
 				  "no action %s: the hook has %u entries",
-				  slot_name(__builtin_ctz(wanted & ~*actions)),
+				  slot_name(hook, __builtin_ctz(unknown)),
 				  hook->max_entries);
-	if (wanted)
-		*actions = wanted;
-	return 0;
+	*slots = request->actions;
+	if (!*slots && !request->enter)
+		*slots = hook_actions(hook);
+	if (!request->enter)
+		return 0;
+	*slots |= 1u << XDPCAP_ENTER_SLOT;
+	return check_enter(hook, reply);
+}
+
+/* Remove what dead captures have left in a slot that is not to be captured. */
+static void clean_slot(const struct hook *hook, __u32 slot)
+{
+	if (!hook_has_enter(hook) || slot != XDPCAP_CONTINUE_SLOT)
+		slot_clean(hook, slot);
 }
 
 /*
@@ -206,7 +257,7 @@ static int open_slots(struct capture *capture, __u32 actions,
 
 	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX && a < hook->max_entries; a++) {
 		if (!(actions & 1u << a))
-			slot_clean(hook, a);
+			clean_slot(hook, a);
 		else if (slot_open(hook, &capture->slots[a], a, reply))
 			return -1;
 	}
@@ -267,6 +318,12 @@ static int print_nothing(enum libbpf_print_level level, const char *format,
 	return 0;
 }
 
+/* Whether a slot that is captured is that of xdpcap_enter(). */
+static bool is_enter(const struct capture *capture, __u32 slot)
+{
+	return hook_has_enter(&capture->hook) && slot == XDPCAP_ENTER_SLOT;
+}
+
 /* Load the copy program for an action and put it into the private PROG_ARRAY. */
 static int load_copy(struct capture *capture, __u32 action)
 {
@@ -283,6 +340,7 @@ static int load_copy(struct capture *capture, __u32 action)
 	skel->rodata->clock = capture->clock;
 	skel->rodata->action = action;
 	skel->rodata->next = slot->index + 1;
+	skel->rodata->enter = is_enter(capture, action);
 	skel->rodata->frags = capture->prog_flags & BPF_F_XDP_HAS_FRAGS;
 	bpf_program__set_flags(skel->progs.xdpcap_copy, capture->prog_flags);
 	bpf_program__set_expected_attach_type(skel->progs.xdpcap_copy,
@@ -297,6 +355,12 @@ static int load_copy(struct capture *capture, __u32 action)
 		err = bpf_map__reuse_fd(skel->maps.xdpcap_bell, capture->bell_fd);
 	if (!err)
 		err = bpf_map__reuse_fd(skel->maps.xdpcap_slots, slot->fd);
+	if (is_enter(capture, action))
+		err = err   ?:
+			      bpf_map__reuse_fd(skel->maps.xdpcap_hook,
+						capture->hook.fd);
+	else
+		err = err ?: bpf_map__set_autocreate(skel->maps.xdpcap_hook, false);
 	if (!err)
 		err = copy__load(skel);
 	if (!err) {
@@ -362,6 +426,7 @@ static int load_filters(struct capture *capture, const struct filter *filter,
 			continue;
 		target.slots_fd = capture->slots[a].fd;
 		target.index = capture->slots[a].index;
+		target.hook_fd = is_enter(capture, a) ? capture->hook.fd : -1;
 		fds[a] = filter_load(&target, filter, a, why, whysize);
 		if (fds[a] < 0) {
 			close_all(fds, XDPCAP_ACTIONS_MAX);
@@ -398,10 +463,10 @@ static int attach_locked(struct capture *capture,
 	};
 	int fds[XDPCAP_ACTIONS_MAX];
 	char why[XDPCAP_MESSAGE_MAX];
-	__u32 actions;
+	__u32 actions = 0;
 
 	test_point("attach-locked");
-	if (choose_actions(capture, request->actions, &actions, reply) ||
+	if (choose_slots(capture, request, &actions, reply) ||
 	    open_slots(capture, actions, reply) ||
 	    find_kind(capture, __builtin_ctz(actions), reply) ||
 	    load_copies(capture, actions, reply))

@@ -6,6 +6,7 @@
 #include "filter.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,19 +57,24 @@
 #define TAIL_CALL_LEN 5
 
 /* The longest end of a filter program; see emit_end(). */
-#define END_MAX ((XDPCAP_CAPTURES_MAX - 1) * TAIL_CALL_LEN + 2)
+#define END_MAX (XDPCAP_CAPTURES_MAX * TAIL_CALL_LEN + 2)
 
 /*
  * What a packet does when the capture is done with it: on to the following ones,
- * each of which does not come back, then the verdict. Returns the number of
+ * each of which does not come back, then the verdict; or, of one that has none yet,
+ * on to the program, without which it is aborted. Returns the number of
  * instructions. The entries are constants, so that the kernel makes jumps of
  * them, and of those that are empty nothing.
  */
 static size_t emit_end(struct bpf_insn *insn,
 		       const struct filter_target *target, __u32 action)
 {
+	const bool enter = target->hook_fd >= 0;
+	const struct bpf_insn proceed[] = {
+		TAIL_CALL(target->hook_fd, XDPCAP_CONTINUE_SLOT),
+	};
 	const struct bpf_insn verdict[] = {
-		MOV32_IMM(BPF_REG_0, action),
+		MOV32_IMM(BPF_REG_0, enter ? XDP_ABORTED : action),
 		EXIT(),
 	};
 	size_t n = 0;
@@ -79,6 +85,10 @@ static size_t emit_end(struct bpf_insn *insn,
 		_Static_assert(ARRAY_SIZE(next) == TAIL_CALL_LEN, "END_MAX");
 		memcpy(insn + n, next, sizeof(next));
 		n += ARRAY_SIZE(next);
+	}
+	if (enter) {
+		memcpy(insn + n, proceed, sizeof(proceed));
+		n += ARRAY_SIZE(proceed);
 	}
 	memcpy(insn + n, verdict, sizeof(verdict));
 	return n + ARRAY_SIZE(verdict);

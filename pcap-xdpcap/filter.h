@@ -17,6 +17,7 @@ struct filter_target {
 	int chain_fd;     /* private PROG_ARRAY: the copy programs, by action */
 	int slots_fd;     /* the action's xdpcap_slots; see slot.h */
 	__u32 index;      /* the capture's in there */
+	int hook_fd;      /* for packets before the program; -1 for others */
 	__u32 last_ring;  /* number of rings - 1 */
 	__u32 prog_flags; /* for BPF_PROG_LOAD: BPF_F_XDP_HAS_FRAGS or 0 */
 	enum bpf_attach_type attach_type;
@@ -32,7 +33,8 @@ struct filter {
 };
 
 /*
- * Load the filter for packets with the given action. Returns the program's
+ * Load the filter for packets with the given action, or, where there is none yet, of
+ * the given slot. Returns the program's
  * descriptor, or a negative errno with the reason in why (whysize bytes):
  * EINVAL if the translator refused the filter, what BPF_PROG_LOAD said
  * otherwise.

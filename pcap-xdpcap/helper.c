@@ -67,6 +67,8 @@ static int attach(struct capture *capture, const union request *request,
 			    "the attach request's snapshot length is out of range");
 	if (r->clock > XDPCAP_CLOCK_COARSE)
 		return fail(reply, "the attach request's clock is unknown");
+	if (r->enter > 1)
+		return fail(reply, "the attach request's enter is not 0 or 1");
 	if (capture->actions)
 		return fail(reply, "already attached");
 	if (capture_attach(capture, r, reply))

@@ -227,6 +227,11 @@ void hook_unlock(const struct hook *hook)
 	flock(hook->dir_fd, LOCK_UN);
 }
 
+bool hook_has_enter(const struct hook *hook)
+{
+	return hook->max_entries == XDPCAP_HOOK_ENTER_ENTRIES;
+}
+
 int hook_slot(const struct hook *hook, __u32 slot, __u32 *id)
 {
 	int err = bpf_map_lookup_elem(hook->fd, &slot, id);

@@ -60,6 +60,9 @@ void hook_close(struct hook *hook);
 int hook_lock(const struct hook *hook);
 void hook_unlock(const struct hook *hook);
 
+/* Whether the hook has slots for xdpcap_enter(); see ring.h. */
+bool hook_has_enter(const struct hook *hook);
+
 /*
  * The id of the program in a slot, 0 if the slot is empty. Returns 0, or a
  * negative errno.

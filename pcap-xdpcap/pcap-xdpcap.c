@@ -466,7 +466,8 @@ xdpcap_ask(pcap_t *p, struct iovec *iov, int iovcnt, struct xdpcap_reply *reply,
  */
 
 static int
-xdpcap_parse_action(const char *name, size_t len, uint32_t *actions)
+xdpcap_parse_action(const char *name, size_t len, uint32_t *actions,
+    uint32_t *enter)
 {
 	static const char *const names[] = {
 		"aborted", "drop", "pass", "tx", "redirect"
@@ -479,6 +480,10 @@ xdpcap_parse_action(const char *name, size_t len, uint32_t *actions)
 			*actions |= 1u << i;
 			return (0);
 		}
+	}
+	if (len == strlen("enter") && memcmp(name, "enter", len) == 0) {
+		*enter = 1;
+		return (0);
 	}
 	if (len == 0)
 		return (-1);
@@ -495,17 +500,19 @@ xdpcap_parse_action(const char *name, size_t len, uint32_t *actions)
 
 /*
  * Split the device's name into the hook's path (room for XDPCAP_PATH_MAX bytes)
- * and the bit mask of actions, 0 for all. The actions begin at the last '@'
+ * and the bit mask of actions, 0 for all if enter, which is for packets before the
+ * program, is not the only one. The actions begin at the last '@'
  * behind the last '/', so "@all" makes a '@' in the pin's name possible.
  */
 static int
-xdpcap_parse_device(pcap_t *p, char *path, uint32_t *actions)
+xdpcap_parse_device(pcap_t *p, char *path, uint32_t *actions, uint32_t *enter)
 {
 	const char *name = p->opt.device + strlen(XDPCAP_PREFIX);
 	const char *base = strrchr(name, '/'), *at, *end;
 	int len;
 
 	*actions = 0;
+	*enter = 0;
 	at = strrchr(base != NULL ? base : name, '@');
 	len = snprintf(path, XDPCAP_PATH_MAX, "%s%.*s",
 	    *name == '/' ? "" : XDPCAP_BPFFS,
@@ -527,9 +534,9 @@ xdpcap_parse_device(pcap_t *p, char *path, uint32_t *actions)
 	do {
 		at++;
 		end = strchrnul(at, ',');
-		if (xdpcap_parse_action(at, end - at, actions) == -1) {
+		if (xdpcap_parse_action(at, end - at, actions, enter) == -1) {
 			snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
-			    "%s: no action \"%.*s\"; actions are aborted, drop, pass, tx, redirect, all, or a number below %d",
+			    "%s: no action \"%.*s\"; actions are aborted, drop, pass, tx, redirect, enter, all, or a number below %d",
 			    p->opt.device, (int)(end - at), at,
 			    XDPCAP_ACTIONS_MAX);
 			return (PCAP_ERROR_NO_SUCH_DEVICE);
@@ -1509,7 +1516,7 @@ xdpcap_clock(const pcap_t *p)
 
 /* Have the helper attach to the hook, and take what it hands over. */
 static int
-xdpcap_attach(pcap_t *p, const char *path, uint32_t actions)
+xdpcap_attach(pcap_t *p, const char *path, uint32_t actions, uint32_t enter)
 {
 	struct pcap_xdpcap *px = p->priv;
 	struct xdpcap_attach request = {
@@ -1519,6 +1526,7 @@ xdpcap_attach(pcap_t *p, const char *path, uint32_t actions)
 		.snaplen = xdpcap_snaplen(p),
 		.buffer_size = p->opt.buffer_size,
 		.clock = xdpcap_clock(p),
+		.enter = enter,
 	};
 	struct iovec iov[] = {
 		{ .iov_base = &request, .iov_len = sizeof(request) },
@@ -1549,7 +1557,7 @@ xdpcap_activate(pcap_t *p)
 {
 	struct pcap_xdpcap *px = p->priv;
 	char path[XDPCAP_PATH_MAX];
-	uint32_t actions;
+	uint32_t actions, enter;
 	int ret;
 
 	if (p->opt.rfmon)
@@ -1578,11 +1586,11 @@ xdpcap_activate(pcap_t *p)
 	p->dlt_list[1] = DLT_LINUX_SLL2;
 	p->dlt_count = 2;
 
-	ret = xdpcap_parse_device(p, path, &actions);
+	ret = xdpcap_parse_device(p, path, &actions, &enter);
 	if (ret == 0)
 		ret = xdpcap_start_helper(p);
 	if (ret == 0)
-		ret = xdpcap_attach(p, path, actions);
+		ret = xdpcap_attach(p, path, actions, enter);
 	if (ret != 0) {
 		xdpcap_deactivate(p);
 		return (ret);

@@ -38,10 +38,11 @@ enum xdpcap_request_type {
 struct xdpcap_attach {
 	__u32 type;        /* XDPCAP_ATTACH */
 	__u32 protocol;    /* XDPCAP_PROTOCOL */
-	__u32 actions;     /* bit mask of slots; 0: all that the hook has */
+	__u32 actions;     /* bit mask of actions; 0: all, if not only enter */
 	__u32 snaplen;     /* bytes, at least 1 */
 	__u32 buffer_size; /* bytes, all rings together; 0: the default */
 	__u32 clock;       /* enum xdpcap_clock; a wish */
+	__u32 enter;       /* 1: packets before the program; beside actions */
 	char path[];       /* null-terminated, to the end of the message */
 };
 

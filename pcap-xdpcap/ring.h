@@ -16,6 +16,15 @@
 #define XDPCAP_ACTIONS_MAX 32
 
 /*
+ * A hook of exactly XDPCAP_HOOK_ENTER_ENTRIES slots has two that are of no action:
+ * where xdpcap_enter() goes, and the program to continue with; see bpf/hook.h. The
+ * first is captured like an action, the second never.
+ */
+#define XDPCAP_ENTER_SLOT         5
+#define XDPCAP_CONTINUE_SLOT      6
+#define XDPCAP_HOOK_ENTER_ENTRIES 7
+
+/*
  * Captures on one action of a hook; see slot.h. With the hook itself, each one's
  * copy program and the way to the next one, a packet takes up to twice as many
  * tail calls. The kernel allows 33 (MAX_TAIL_CALL_CNT, include/linux/bpf.h), some

@@ -62,7 +62,7 @@ struct member {
 	__u32 chain_id;
 };
 
-const char *slot_name(__u32 action)
+const char *slot_name(const struct hook *hook, __u32 action)
 {
 	static const char *const names[] = { "aborted", "drop", "pass", "tx",
 					     "redirect" };
@@ -70,6 +70,8 @@ const char *slot_name(__u32 action)
 
 	if (action < ARRAY_SIZE(names))
 		return names[action];
+	if (action == XDPCAP_ENTER_SLOT && hook_has_enter(hook))
+		return "enter";
 	snprintf(number, sizeof(number), "%u", action);
 	return number;
 }
@@ -344,7 +346,7 @@ int slot_open(const struct hook *hook, struct slot *slot, __u32 action,
 		return hook_error(
 			hook, reply, XDPCAP_ERROR,
 			"busy: action %s is already captured by program %u; to capture beside it takes CAP_SYS_ADMIN",
-			slot_name(action), head);
+			slot_name(hook, action), head);
 	slot->fd = head ? open_slots(hook, action, head) : -ENOENT;
 	if (slot->fd == -ENOENT)
 		err = create_slots(slot);
@@ -360,21 +362,21 @@ err_out:
 		return hook_error(
 			hook, reply, XDPCAP_ERROR,
 			"busy: action %s is already captured by program %u, which is not of xdpcap-helper",
-			slot_name(action), head);
+			slot_name(hook, action), head);
 	case -EBUSY:
 		return hook_error(
 			hook, reply, XDPCAP_ERROR,
 			"busy: action %s is captured by another pin of this hook; use that one",
-			slot_name(action));
+			slot_name(hook, action));
 	case -EUSERS:
 		return hook_error(
 			hook, reply, XDPCAP_ERROR,
 			"busy: action %s is captured %d times already, which is the most",
-			slot_name(action), XDPCAP_CAPTURES_MAX);
+			slot_name(hook, action), XDPCAP_CAPTURES_MAX);
 	default:
 		return hook_error(hook, reply, XDPCAP_ERROR,
 				  "cannot look at slot %s: %s",
-				  slot_name(action), strerror(-err));
+				  slot_name(hook, action), strerror(-err));
 	}
 }
 
@@ -463,7 +465,7 @@ int slot_put(const struct hook *hook, struct slot *slot, int prog_fd,
 	if (!first && !is_reached(hook, slot))
 		return hook_error(hook, reply, XDPCAP_ERROR,
 				  "somebody else has taken the capture out of slot %s",
-				  slot_name(slot->action));
+				  slot_name(hook, slot->action));
 	err = hook_slot(hook, slot->action, &head) ?: program_id(prog_fd, &id);
 	if (!err)
 		err = bpf_map_update_elem(slot->fd, &slot->index, &prog_fd,
@@ -484,7 +486,7 @@ int slot_put(const struct hook *hook, struct slot *slot, int prog_fd,
 err_out:
 	return hook_error(hook, reply, XDPCAP_ERROR,
 			  "cannot put the filter into slot %s: %s",
-			  slot_name(slot->action), strerror(-err));
+			  slot_name(hook, slot->action), strerror(-err));
 }
 
 void slot_leave(const struct hook *hook, struct slot *slot)

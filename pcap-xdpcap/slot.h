@@ -27,8 +27,8 @@ struct slot {
 	int fd;          /* xdpcap_slots; -1 if not open */
 };
 
-/* The action's name, for messages; valid until the next call. */
-const char *slot_name(__u32 action);
+/* The name of a slot's action, for messages; valid until the next call. */
+const char *slot_name(const struct hook *hook, __u32 action);
 
 /*
  * Mark the capture whose private PROG_ARRAY is chain_fd as alive, for as long

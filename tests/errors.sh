@@ -138,7 +138,7 @@ test_no_such_action() {
 	network_up
 	for actions in '' dro drops Drop 'drop,' ,drop 'drop, tx' drop,nothing 32 99999 -1 1x; do
 		no_such_device "xdpcap:$HOOK@$actions" \
-			"xdpcap:$HOOK@$actions: no action \"*\"; actions are aborted, drop, pass, tx, redirect, all, or a number below 32"
+			"xdpcap:$HOOK@$actions: no action \"*\"; actions are aborted, drop, pass, tx, redirect, enter, all, or a number below 32"
 	done
 	contains "message" 'no action "nothing"' \
 		"$(with_xdpcap "$BUILD/tests/open" "xdpcap:$HOOK@drop,nothing")"
