@@ -156,7 +156,7 @@ struct pcap_xdpcap {
 	uint32_t generation;	/* of the filter in force */
 	int filter_in_userland;
 	int filter_linktype;	/* that the filter was set for: a DLT_ */
-	uint32_t actions;	/* of the direction: a bit mask */
+	uint32_t direction;	/* of pcap_setdirection(): a bit mask */
 	struct xdpcap_patch *patches;	/* the filter's loads of ancillary data */
 	u_int patch_count;
 
@@ -913,7 +913,7 @@ xdpcap_deliver(pcap_t *p, const struct xdpcap_reader *ring,
 	struct pcap_pkthdr hdr;
 	u_int caplen = rec->caplen, want = UINT_MAX;
 
-	if (!(px->actions & 1u << (rec->action & 31)))
+	if (!(px->direction & 1u << (rec->action & 31)))
 		return (0);
 	if (px->filter_in_userland || rec->generation != px->generation) {
 		want = xdpcap_filter(p, ring, rec);
@@ -1080,7 +1080,7 @@ xdpcap_send_filter(pcap_t *p, struct bpf_insn *insns, u_int len)
 		.snaplen = too_long ? XDPCAP_CAPLEN_MAX : xdpcap_snaplen(p),
 		.linktype = px->filter_linktype == DLT_LINUX_SLL2 && !too_long ?
 		    XDPCAP_LINUX_SLL2 : XDPCAP_EN10MB,
-		.actions = px->actions,
+		.actions = px->direction,
 		.len = too_long ? 1 : len,
 	};
 	struct iovec iov[2] = {
@@ -1132,7 +1132,7 @@ xdpcap_setdirection(pcap_t *p, pcap_direction_t d)
 	u_int i;
 	int ret;
 
-	px->actions = d == PCAP_D_OUT ? OUTGOING_ACTIONS :
+	px->direction = d == PCAP_D_OUT ? OUTGOING_ACTIONS :
 	    d == PCAP_D_IN ? ~OUTGOING_ACTIONS : UINT_MAX;
 	if (p->fcode.bf_insns == NULL)
 		return (xdpcap_send_filter(p, &accept_all, 1));
@@ -1572,7 +1572,7 @@ xdpcap_activate(pcap_t *p)
 		p->snapshot = MAXIMUM_SNAPLEN;
 	px->timeout = p->opt.timeout > 0 ? p->opt.timeout : DEFAULT_TIMEOUT;
 	px->unsynced = p->opt.tstamp_type == PCAP_TSTAMP_HOST_HIPREC_UNSYNCED;
-	px->actions = UINT_MAX;
+	px->direction = UINT_MAX;
 	px->filter_linktype = DLT_EN10MB;
 
 	/* there already if an earlier attempt failed */
