@@ -150,32 +150,43 @@ void pin_to_cpu(int cpu)
 		die("cannot run on CPU %d: %s", cpu, strerror(errno));
 }
 
+static void pin(const struct bpf_map *map, char *path, size_t size,
+		const struct bench_opts *opts, const char *name,
+		const char *suffix)
+{
+	int err;
+
+	snprintf(path, size, "%s/%s%s", opts->pins, name, suffix);
+	err = bpf_obj_pin(bpf_map__fd(map), path);
+	if (err)
+		die("cannot pin %s: %s", path, strerror(-err));
+}
+
 void target_load(struct target *target, const struct bench_opts *opts,
 		 const char *name, bool frags)
 {
-	char pin[200];
+	struct bpf_program *prog;
 	int err;
 
 	target->skel = owner__open();
 	if (!target->skel)
 		die("cannot open the owner's program: %s", strerror(errno));
-	if (frags) {
-		bpf_program__set_flags(target->skel->progs.owner_drop,
-				       BPF_F_XDP_HAS_FRAGS);
-		bpf_program__set_flags(target->skel->progs.owner_pass,
-				       BPF_F_XDP_HAS_FRAGS);
-	}
+	bpf_object__for_each_program (prog, target->skel->obj)
+		if (frags)
+			bpf_program__set_flags(prog, BPF_F_XDP_HAS_FRAGS);
 	err = owner__load(target->skel);
 	if (err)
 		die("cannot load the owner's program: %s", strerror(-err));
 	target->drop_fd = bpf_program__fd(target->skel->progs.owner_drop);
 	target->pass_fd = bpf_program__fd(target->skel->progs.owner_pass);
+	target->enter_fd = bpf_program__fd(target->skel->progs.owner_enter);
 	target->hook_fd = bpf_map__fd(target->skel->maps.hook);
-	snprintf(pin, sizeof(pin), "%s/%s", opts->pins, name);
-	err = bpf_obj_pin(target->hook_fd, pin);
-	if (err)
-		die("cannot pin %s: %s", pin, strerror(-err));
-	snprintf(target->device, sizeof(target->device), "xdpcap:%s", pin);
+	pin(target->skel->maps.hook, target->pin, sizeof(target->pin), opts,
+	    name, "");
+	pin(target->skel->maps.hook_enter, target->enter_pin,
+	    sizeof(target->enter_pin), opts, name, "_enter");
+	snprintf(target->device, sizeof(target->device), "xdpcap:%s",
+		 target->pin);
 }
 
 void target_fill(const struct target *target, int prog_fd)
@@ -189,7 +200,8 @@ void target_fill(const struct target *target, int prog_fd)
 
 void target_close(struct target *target)
 {
-	unlink(strchr(target->device, ':') + 1);
+	unlink(target->pin);
+	unlink(target->enter_pin);
 	owner__destroy(target->skel);
 }
 
@@ -271,6 +283,8 @@ int main(int argc, char **argv)
 		bench_cost(&opts);
 	if (!only || !strcmp(only, "sharing"))
 		bench_sharing(&opts);
+	if (!only || !strcmp(only, "enter"))
+		bench_enter(&opts);
 	if (!only || !strcmp(only, "live") || !strcmp(only, "writers"))
 		bench_live(&opts);
 	if (json && fclose(json))

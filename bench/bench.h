@@ -51,8 +51,10 @@ void pin_to_cpu(int cpu);
 struct target {
 	struct owner *skel;
 	int drop_fd, pass_fd; /* programs that return that verdict */
+	int enter_fd; /* one that calls xdpcap_enter(), and then drops */
 	int hook_fd;
-	char device[256]; /* for libpcap */
+	char pin[200], enter_pin[200]; /* the hook's, and of enter_fd's program */
+	char device[256]; /* for libpcap: the hook, until somebody wants another */
 };
 
 void target_load(struct target *target, const struct bench_opts *opts,
@@ -67,6 +69,8 @@ pcap_t *capture_open(const struct target *target, const char *filter,
 /* With timestamps of low precision; of link-layer type LINUX_SLL2. */
 pcap_t *capture_open_lowprec(const struct target *target, const char *filter);
 pcap_t *capture_open_sll2(const struct target *target, const char *filter);
+/* Take what there is in one that does not block; returns the packets. */
+unsigned long capture_drain(pcap_t *p);
 
 /* What a perf buffer is opened with whose reader is woken at so many bytes. */
 struct perf_event_attr perf_attr(uint32_t watermark);
@@ -77,6 +81,7 @@ void frame_fill(unsigned char *frame, size_t size);
 
 void bench_cost(const struct bench_opts *opts);
 void bench_sharing(const struct bench_opts *opts);
+void bench_enter(const struct bench_opts *opts);
 void bench_live(const struct bench_opts *opts);
 
 #endif /* XDPCAP_BENCH_H */

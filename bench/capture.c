@@ -50,3 +50,24 @@ pcap_t *capture_open_sll2(const struct target *target, const char *filter)
 	return open_capture(target, filter, false, DLT_LINUX_SLL2,
 			    PCAP_TSTAMP_HOST);
 }
+
+static void count_packet(u_char *user, const struct pcap_pkthdr *header,
+			 const u_char *packet)
+{
+	(void)header;
+	(void)packet;
+	++*(unsigned long *)user;
+}
+
+unsigned long capture_drain(pcap_t *p)
+{
+	unsigned long packets = 0;
+	int n;
+
+	do {
+		n = pcap_dispatch(p, -1, count_packet, (u_char *)&packets);
+	} while (n > 0);
+	if (n < 0)
+		die("%s", pcap_geterr(p));
+	return packets;
+}

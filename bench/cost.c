@@ -85,14 +85,6 @@ static int ignore_ringbuf_sample(void *ctx, void *data, size_t size)
 	return 0;
 }
 
-static void ignore_packet(u_char *user, const struct pcap_pkthdr *header,
-			  const u_char *packet)
-{
-	(void)user;
-	(void)header;
-	(void)packet;
-}
-
 /* Run a way's owner program; returns ns for each packet. */
 static double run(const struct cost *cost, enum way way, int packets)
 {
@@ -110,16 +102,12 @@ static double run(const struct cost *cost, enum way way, int packets)
 /* Take everything out of a way's buffer. */
 static void drain(struct cost *cost, enum way way)
 {
-	pcap_t *p = cost->captures[way];
 	int n = 0;
 
 	switch (way) {
 	case MATCH:
 	case MATCH_LOWPREC:
-		while ((n = pcap_dispatch(p, -1, ignore_packet, NULL)) > 0)
-			;
-		if (n < 0)
-			die("%s", pcap_geterr(p));
+		capture_drain(cost->captures[way]);
 		break;
 	case PERF:
 		n = perf_buffer__consume(cost->perf);

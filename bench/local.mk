@@ -10,6 +10,7 @@ bench_bench_SOURCES = \
 	bench/bench.h \
 	bench/capture.c \
 	bench/cost.c \
+	bench/enter.c \
 	bench/live.c \
 	bench/references.h \
 	bench/sharing.c

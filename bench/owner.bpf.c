@@ -11,6 +11,10 @@
 
 XDPCAP_HOOK_MAP(hook);
 
+int owner_continue(struct xdp_md *ctx);
+
+XDPCAP_HOOK_MAP_ENTER(hook_enter, owner_continue);
+
 SEC("xdp")
 int owner_drop(struct xdp_md *ctx)
 {
@@ -22,6 +26,20 @@ SEC("xdp")
 int owner_pass(struct xdp_md *ctx)
 {
 	return xdpcap_exit(ctx, &hook, XDP_PASS);
+}
+
+/* The same as owner_drop, but for what is captured before. */
+SEC("xdp")
+int owner_continue(struct xdp_md *ctx)
+{
+	return xdpcap_exit(ctx, &hook_enter, XDP_DROP);
+}
+
+SEC("xdp")
+int owner_enter(struct xdp_md *ctx)
+{
+	xdpcap_enter(ctx, &hook_enter);
+	return owner_continue(ctx);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

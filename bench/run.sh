@@ -4,7 +4,7 @@
 # and mount namespaces that end with it.
 set -eu
 
-usage="usage: bench/run.sh [--quick] [--json FILE] [--build DIR] [cost|sharing|live|writers]
+usage="usage: bench/run.sh [--quick] [--json FILE] [--build DIR] [cost|sharing|enter|live|writers]
 
   --quick      under a minute, for a first look; otherwise under 15 minutes
   --json FILE  also write one JSON object for each metric
@@ -17,7 +17,7 @@ json=
 args=()
 while [ $# -gt 0 ]; do
 	case $1 in
-	--quick | cost | sharing | live | writers) args+=("$1") ;;
+	--quick | cost | sharing | enter | live | writers) args+=("$1") ;;
 	--json | --build)
 		[ $# -ge 2 ] || {
 			echo "$usage" >&2

@@ -39,14 +39,6 @@ struct sharing {
 	pcap_t *captures[CAPTURES];
 };
 
-static void count_packet(u_char *user, const struct pcap_pkthdr *header,
-			 const u_char *packet)
-{
-	(void)header;
-	(void)packet;
-	++*(unsigned long *)user;
-}
-
 static double run(const struct sharing *hook, const unsigned char *frame)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
@@ -66,15 +58,8 @@ static void drain(const struct sharing *hook, size_t i)
 	unsigned long want = i >= MATCH_1 ? TURN_PACKETS : 0;
 
 	for (int c = 0; c < hooks[i].captures; c++) {
-		unsigned long got = 0;
-		int n;
+		unsigned long got = capture_drain(hook->captures[c]);
 
-		do {
-			n = pcap_dispatch(hook->captures[c], -1, count_packet,
-					  (u_char *)&got);
-		} while (n > 0);
-		if (n < 0)
-			die("%s", pcap_geterr(hook->captures[c]));
 		if (got != want)
 			die("%s: capture %d has %lu packets, not %lu",
 			    hooks[i].name, c, got, want);

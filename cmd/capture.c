@@ -85,12 +85,14 @@ static uint64_t now_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-const char *capture_action_name(uint32_t action)
+const char *capture_action_name(const struct hook *hook, uint32_t action)
 {
 	static const char *const names[] = { "aborted", "drop", "pass", "tx",
 					     "redirect" };
 	static char number[12];
 
+	if (hook->enter && action == hook->enter)
+		return "enter";
 	if (action < sizeof(names) / sizeof(names[0]))
 		return names[action];
 	snprintf(number, sizeof(number), "%" PRIu32, action);
@@ -113,7 +115,7 @@ static void add_interface_block(struct capture *capture,
 				struct interface *interface)
 {
 	const struct hook *hook = &capture->hooks[interface->hook];
-	const char *action = capture_action_name(interface->action);
+	const char *action = capture_action_name(hook, interface->action);
 	const char *path = hook->device + strlen(PREFIX);
 	char name[PATH_MAX + 64], description[PATH_MAX + 128];
 	char device[IF_NAMESIZE], received[IF_NAMESIZE + 32] = "";
@@ -127,10 +129,16 @@ static void add_interface_block(struct capture *capture,
 	};
 	int len;
 
-	len = snprintf(description, sizeof(description),
-		       "XDP verdict %s (%" PRIu32 ") at hook %.*s", action,
-		       interface->action,
-		       hook->name_len + (int)(hook->name - path), path);
+	if (hook->enter && interface->action == hook->enter)
+		len = snprintf(description, sizeof(description),
+			       "before the XDP program");
+	else
+		len = snprintf(description, sizeof(description),
+			       "XDP verdict %s (%" PRIu32 ")", action,
+			       interface->action);
+	len += snprintf(description + len, sizeof(description) - (size_t)len,
+			" at hook %.*s",
+			hook->name_len + (int)(hook->name - path), path);
 	if (interface->ifindex) {
 		/* of this network namespace, which may be another one */
 		if (if_indextoname(interface->ifindex, device))
@@ -307,6 +315,7 @@ static void write_packet(struct hook *hook, const struct pcap_pkthdr *header,
 		.caplen = header->caplen,
 		.len = header->len,
 		.queue = details->rx_queue,
+		.has_verdict = !hook->enter || details->action != hook->enter,
 		.verdict = details->action,
 		.data = data,
 	};
@@ -776,6 +785,7 @@ static int open_hook(struct hook *hook, const char *given)
 	char err[PCAP_ERRBUF_SIZE];
 	uint64_t buffer;
 	uint32_t actions;
+	int enter;
 
 	if (name_device(hook, given))
 		return -1;
@@ -790,9 +800,11 @@ static int open_hook(struct hook *hook, const char *given)
 		pcap_set_buffer_size(hook->p,
 				     buffer < INT_MAX ? (int)buffer : INT_MAX);
 	if (pcap_activate(hook->p) < 0 || pcap_setnonblock(hook->p, 1, err) < 0 ||
-	    pcap_xdpcap_actions(hook->p, &actions) < 0)
+	    pcap_xdpcap_actions(hook->p, &actions) < 0 ||
+	    (enter = pcap_xdpcap_enter(hook->p)) < 0)
 		return failed(capture, "%s", pcap_geterr(hook->p));
 	hook->fd = pcap_get_selectable_fd(hook->p);
+	hook->enter = (uint32_t)enter;
 	for (uint32_t a = 0; a < ACTIONS_MAX; a++)
 		hook->actions[a].captured = actions >> a & 1;
 	return 0;

@@ -20,6 +20,7 @@
 #pragma weak pcap_xdpcap_packet
 #pragma weak pcap_xdpcap_counters
 #pragma weak pcap_xdpcap_actions
+#pragma weak pcap_xdpcap_enter
 #pragma weak pcap_xdpcap_set_watermark
 
 #define ACTIONS_MAX 32
@@ -54,8 +55,9 @@ struct hook {
 	const char *name; /* the path in it, without what most begin with */
 	int name_len;
 	pcap_t *p;
-	int fd;      /* selectable */
-	bool beyond; /* it has come to what is not ours any more */
+	int fd;         /* selectable */
+	uint32_t enter; /* the action of packets without a verdict; 0: none */
+	bool beyond;    /* it has come to what is not ours any more */
 	struct action actions[ACTIONS_MAX];
 	/* several hooks: the packet that is next, if data is not NULL */
 	struct pcap_pkthdr *header;
@@ -101,6 +103,6 @@ void capture_close(struct capture *capture);
 uint64_t capture_dropped(const struct capture *capture);
 
 /* The name of an action, or its number; in a buffer that the next call reuses. */
-const char *capture_action_name(uint32_t action);
+const char *capture_action_name(const struct hook *hook, uint32_t action);
 
 #endif /* XDPCAP_CMD_CAPTURE_H */

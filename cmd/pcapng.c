@@ -163,8 +163,10 @@ size_t pcapng_packet(unsigned char *block, const struct pcapng_packet *packet)
 		at = put_counter(at, EPB_DROPCOUNT, packet->dropped);
 	at = put_counter(at, EPB_PACKETID, packet->id);
 	at = put_option(at, EPB_QUEUE, &packet->queue, sizeof(packet->queue));
-	memcpy(verdict + 1, &packet->verdict, sizeof(packet->verdict));
-	at = put_option(at, EPB_VERDICT, verdict, sizeof(verdict));
+	if (packet->has_verdict) {
+		memcpy(verdict + 1, &packet->verdict, sizeof(packet->verdict));
+		at = put_option(at, EPB_VERDICT, verdict, sizeof(verdict));
+	}
 	return end(block, put_end_of_options(at));
 }
 

@@ -10,6 +10,7 @@
 #ifndef XDPCAP_PCAPNG_H
 #define XDPCAP_PCAPNG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,7 @@ struct pcapng_packet {
 	uint32_t interface;
 	uint32_t caplen, len;
 	uint32_t queue;
+	bool has_verdict;
 	uint64_t verdict; /* of an XDP program */
 	uint64_t id;
 	uint64_t dropped; /* between the last packet and this one */

@@ -62,7 +62,7 @@ static void format_name(char *name, size_t size, const struct hook *hook,
 			  0;
 
 	snprintf(name, size, "%.*s@%s", hook->name_len - cut, hook->name + cut,
-		 capture_action_name(action));
+		 capture_action_name(hook, action));
 }
 
 /* The widest name that there is. */

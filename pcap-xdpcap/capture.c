@@ -523,6 +523,8 @@ int capture_attach(struct capture *capture, const struct xdpcap_attach *request,
 	reply->bell_size = sysconf(_SC_PAGESIZE);
 	reply->clock = capture->clock;
 	reply->actions = capture->actions;
+	if (hook_has_enter(&capture->hook))
+		reply->enter = XDPCAP_ENTER_SLOT;
 	test_point("attach-done");
 	return 0;
 

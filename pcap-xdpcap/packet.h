@@ -19,13 +19,15 @@ extern "C" {
 #endif
 
 struct pcap_xdpcap_packet {
-	uint64_t ts;       /* ns since the epoch, by the kernel's clock */
-	uint32_t action;   /* verdict: the hook's slot */
-	uint32_t ifindex;  /* receiving interface, in its network namespace */
+	uint64_t ts;      /* ns since the epoch, by the kernel's clock */
+	uint32_t action;  /* verdict, or pcap_xdpcap_enter(): the hook's slot */
+	uint32_t ifindex; /* receiving interface, in its network namespace */
 	uint32_t rx_queue; /* receive queue of that interface */
-	uint32_t cpu; /* that the XDP program ran on; a CPU that came online
-			    * after the capture began is taken for the last
-			    * one of those that were */
+	/*
+	 * CPU that the XDP program ran on. One that came online after the
+	 * capture began is taken for the last one of those that were.
+	 */
+	uint32_t cpu;
 };
 
 /*
@@ -54,6 +56,13 @@ PCAP_API int pcap_xdpcap_counters(pcap_t *p, unsigned int action,
  * PCAP_ERROR.
  */
 PCAP_API int pcap_xdpcap_actions(pcap_t *p, uint32_t *actions);
+
+/*
+ * The action, as above, of packets that were captured before the program, where it
+ * calls xdpcap_enter(): they have no verdict yet. 0 if the hook has no such place
+ * (which is never the number of one), or PCAP_ERROR.
+ */
+PCAP_API int pcap_xdpcap_enter(pcap_t *p);
 
 /*
  * In nonblocking mode, make the descriptor of pcap_get_selectable_fd() readable

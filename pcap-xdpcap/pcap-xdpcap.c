@@ -140,6 +140,7 @@ struct pcap_xdpcap {
 	uint32_t ring_size;	/* bytes, without the slack */
 	uint32_t nrings;
 	uint32_t actions;	/* bit mask of slots */
+	uint32_t enter;		/* slot of xdpcap_enter(), or 0 */
 	uint32_t watermark;	/* bytes that the selectable descriptor is for */
 	struct xdpcap_reader *rings;
 	struct xdpcap_reader *unreleased;	/* holds the packet of the last
@@ -1387,6 +1388,14 @@ pcap_xdpcap_actions(pcap_t *p, uint32_t *actions)
 }
 
 int
+pcap_xdpcap_enter(pcap_t *p)
+{
+	const struct pcap_xdpcap *px = xdpcap_active(p);
+
+	return (px != NULL ? (int)px->enter : PCAP_ERROR);
+}
+
+int
 pcap_xdpcap_set_watermark(pcap_t *p, unsigned int bytes)
 {
 	struct pcap_xdpcap *px = xdpcap_active(p);
@@ -1428,6 +1437,7 @@ xdpcap_map_memory(pcap_t *p, const struct xdpcap_reply *reply,
 	px->page_size = sysconf(_SC_PAGESIZE);
 	px->nrings = reply->nrings;
 	px->actions = reply->actions;
+	px->enter = reply->enter;
 	px->watermark = 1;
 	px->ring_size = reply->ring_size;
 	px->cookie = reply->cookie;

@@ -14,7 +14,7 @@
 
 #include "ring.h"
 
-#define XDPCAP_PROTOCOL 2
+#define XDPCAP_PROTOCOL 3
 
 /* The descriptor that is the helper's end of the socketpair. */
 #define XDPCAP_HELPER_FD 0
@@ -108,6 +108,7 @@ struct xdpcap_reply {
 	__u32 bell_size; /* bytes */
 	__u32 clock;     /* enum xdpcap_clock, that was available */
 	__u32 actions;   /* bit mask of slots attached to */
+	__u32 enter;     /* the slot of xdpcap_enter(); 0: the hook has none */
 	char message[XDPCAP_MESSAGE_MAX]; /* null-terminated; empty if OK */
 };
 

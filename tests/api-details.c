@@ -45,6 +45,7 @@ static void details_of_packets(void)
 
 	RETURNS(p, 0, pcap_xdpcap_actions(p, &actions));
 	SAME("actions", 1 << SLOT_DROP | 1 << SLOT_PASS, actions);
+	RETURNS(p, 0, pcap_xdpcap_enter(p));
 	use_cpu(first_cpu());
 	send_frames(&drop, 1, NULL);
 	send_frames(&pass, 1, NULL);
@@ -96,6 +97,7 @@ static void details_are_refused(void)
 	CONTAINS("message", "not an active capture from a hook", pcap_geterr(p));
 	RETURNS(p, PCAP_ERROR, pcap_xdpcap_counters(p, SLOT_DROP, &counters));
 	RETURNS(p, PCAP_ERROR, pcap_xdpcap_actions(p, &actions));
+	RETURNS(p, PCAP_ERROR, pcap_xdpcap_enter(p));
 	RETURNS(p, PCAP_ERROR, pcap_xdpcap_set_watermark(p, 1));
 	pcap_close(p);
 

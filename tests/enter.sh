@@ -48,6 +48,23 @@ test_both_in_one_capture() {
 	same "times to live" "$LEFT_TTL"$'\n'$SENT_TTL "$(ttls a)"
 }
 
+# The command says which is which, and has no verdict for what comes in.
+test_command_xdpcap() {
+	enter_up
+	start a env "LD_LIBRARY_PATH=$LIBPCAP" "XDPCAP_HELPER=$HELPER" \
+		"$BUILD/xdpcap" --count 20 -actions enter,pass "$HOOK" \
+		"$TMP/a.pcap" udp
+	traffic -c 10 -p 4000
+	ended a
+	same "exit status" 0 "$STATUS"
+	same "interface, verdict, time to live" \
+		"@enter||64"$'\n'"@pass|2|63" \
+		"$(tshark -r "$TMP/a.pcap" -T fields -E 'separator=|' \
+			-e frame.interface_name -e frame.verdict.ebpf_xdp \
+			-e ip.ttl 2>/dev/null |
+			sed 's/.*\(@[a-z]*\)[^|]*/\1/' | sort -u)"
+}
+
 # A filter sees the packet as it is at that place.
 test_filter() {
 	enter_up
