@@ -8,7 +8,6 @@
  * refused.
  */
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -329,21 +328,6 @@ static void check_random(struct test *t, int i)
 	check_program(t, true, i % 8 == 0);
 }
 
-/* Stay where we are, so that SKF_AD_CPU is known. */
-static uint32_t stay_on_cpu(void)
-{
-	int cpu = sched_getcpu();
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET((size_t)cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) < 0) {
-		perror("sched_setaffinity");
-		exit(1);
-	}
-	return (uint32_t)cpu;
-}
-
 int main(int argc, char **argv)
 {
 	static struct test t;
@@ -362,7 +346,7 @@ int main(int argc, char **argv)
 	printf("# seed %" PRIu64 " (repeat with -s)\n", seed);
 	fflush(stdout);
 	t.rng.state = seed;
-	t.cpu = stay_on_cpu();
+	t.cpu = kernel_stay_on_cpu();
 	fill_pool(&t);
 	check_header(&t);
 	check_corpus(&t, argv[optind]);

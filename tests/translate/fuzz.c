@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -276,21 +275,6 @@ static void check_pair(struct test *t, const struct packet *p)
 		check_socket(t, p, ref.ret);
 }
 
-/* Stay where we are, so that SKF_AD_CPU is known. */
-static uint32_t stay_on_cpu(void)
-{
-	int cpu = sched_getcpu();
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET((size_t)cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) < 0) {
-		perror("sched_setaffinity");
-		exit(1);
-	}
-	return (uint32_t)cpu;
-}
-
 int main(int argc, char **argv)
 {
 	static struct test t;
@@ -316,7 +300,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	t.rng.state = seed;
 	t.linear = kernel_takes_linear();
-	t.cpu = stay_on_cpu();
+	t.cpu = kernel_stay_on_cpu();
 	for (uint64_t round = 0; t.pairs < want; round++) {
 		if (round % 64 == 0)
 			fill_pool(&t);

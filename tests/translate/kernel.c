@@ -2,6 +2,7 @@
 #include "kernel.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,4 +109,18 @@ long kernel_socket_run(const int sockets[2], const uint8_t *data, size_t len)
 		exit(1);
 	}
 	return recv(sockets[1], buf, sizeof(buf), MSG_DONTWAIT);
+}
+
+uint32_t kernel_stay_on_cpu(void)
+{
+	int cpu = sched_getcpu();
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0) {
+		perror("sched_setaffinity");
+		exit(1);
+	}
+	return (uint32_t)cpu;
 }

@@ -44,4 +44,10 @@ bool kernel_socket(const struct sock_filter *cbpf, size_t len, int sockets[2]);
  */
 long kernel_socket_run(const int sockets[2], const uint8_t *data, size_t len);
 
+/*
+ * Stay on the CPU that we are on, so that SKF_AD_CPU is known. Returns its number;
+ * ends the process if that cannot be.
+ */
+uint32_t kernel_stay_on_cpu(void);
+
 #endif
