@@ -65,11 +65,9 @@ static bool is_used(const struct survey *survey, const struct survey_hook *hook)
 
 static int send_hook(int sock, const struct survey_hook *hook)
 {
-	struct line line = { .listed.entries = hook->max_entries };
+	struct line line = { .listed = { .entries = hook->max_entries,
+					 .captured = hook->captured } };
 
-	for (__u32 i = 0; i < XDPCAP_ACTIONS_MAX; i++)
-		if (hook->slots[i])
-			line.listed.captured |= 1u << i;
 	add(&line, XDPCAP_PATH_MAX, "%s", hook->path);
 	line.len++;
 	add(&line, sizeof(line.text), "XDP hook%s%s", *hook->name ? " " : "",

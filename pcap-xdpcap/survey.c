@@ -34,8 +34,9 @@
 #define HOOKS_MAX 256
 #define PROGS_MAX 64
 /* More maps than any program has: the verifier's limit. */
-#define MAPS_MAX  64
-#define LINKS_MAX 4096
+#define MAPS_MAX    64
+#define LINKS_MAX   4096
+#define FILTERS_MAX 4096
 
 /* An interface and the program that is attached to it. */
 struct attached {
@@ -304,6 +305,20 @@ static void add_prog(struct survey *survey, const struct bpf_prog_info *info,
 	}
 }
 
+static void add_filter(struct survey *survey, const struct bpf_prog_info *info,
+		       const __u32 *maps)
+{
+	struct survey_filter filter = { .id = info->id,
+					.nr_maps = info->nr_map_ids };
+
+	if (strcmp(info->name, "xdpcap_filter") != 0 ||
+	    info->nr_map_ids > SURVEY_FILTER_MAPS)
+		return;
+	memcpy(filter.maps, maps, filter.nr_maps * sizeof(maps[0]));
+	append(&survey->filters, &survey->nr_filters, FILTERS_MAX, &filter,
+	       sizeof(filter));
+}
+
 static void find_programs(struct survey *survey)
 {
 	struct bpf_prog_info info;
@@ -314,8 +329,10 @@ static void find_programs(struct survey *survey)
 		err = prog_info(id, &info, maps, ARRAY_SIZE(maps));
 		if (err == -EPERM)
 			return;
-		if (!err) /* or it has gone since */
-			add_prog(survey, &info, maps);
+		if (err) /* it has gone since */
+			continue;
+		add_prog(survey, &info, maps);
+		add_filter(survey, &info, maps);
 	}
 	survey->progs_known = !survey->cut_short && err == -ENOENT;
 }
@@ -428,6 +445,93 @@ static void find_links(struct survey *survey)
 }
 
 /*
+ * Captures.
+ */
+
+/*
+ * Whether a capture of this filter program has a lock on the directory. Its byte has
+ * the number of a map, of which one the lock is is not looked for: that would take to
+ * open them, which a PROG_ARRAY that is being emptied does not bear (see slot.c).
+ */
+static bool has_lock(int dir, const struct survey_filter *filter)
+{
+	for (__u32 i = 0; i < filter->nr_maps; i++) {
+		struct flock lock = { .l_type = F_WRLCK,
+				      .l_whence = SEEK_SET,
+				      .l_start = filter->maps[i],
+				      .l_len = 1 };
+
+		if (!fcntl(dir, F_GETLK, &lock) && lock.l_type != F_UNLCK)
+			return true;
+	}
+	return false;
+}
+
+/* Find the filters' captures that have a lock on the directory of the pin. */
+static void find_living(struct survey *survey, const struct survey_hook *hook)
+{
+	const int len = (int)(strrchr(hook->path, '/') - hook->path);
+	char path[XDPCAP_PATH_MAX];
+	int dir;
+
+	snprintf(path, sizeof(path), "%.*s/", len, hook->path);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return;
+	for (size_t i = 0; i < survey->nr_filters; i++)
+		if (!survey->filters[i].alive)
+			survey->filters[i].alive =
+				has_lock(dir, &survey->filters[i]);
+	close(dir);
+}
+
+static bool have_common_map(const struct survey_filter *a,
+			    const struct survey_filter *b)
+{
+	for (__u32 i = 0; i < a->nr_maps; i++)
+		for (__u32 j = 0; j < b->nr_maps; j++)
+			if (a->maps[i] == b->maps[j])
+				return true;
+	return false;
+}
+
+/*
+ * Whether the program in a slot is a dead capture's, and nobody captures beside it:
+ * who does has the same xdpcap_slots.
+ */
+static bool is_left_over(const struct survey *survey, __u32 id)
+{
+	const struct survey_filter *head = NULL, *filter;
+
+	for (size_t i = 0; i < survey->nr_filters; i++)
+		if (survey->filters[i].id == id)
+			head = &survey->filters[i];
+	/* nor if there may be a capture that was not found */
+	if (!survey->progs_known)
+		return false;
+	for (size_t i = 0; head && i < survey->nr_filters; i++) {
+		filter = &survey->filters[i];
+		if (filter->alive && have_common_map(head, filter))
+			return false;
+	}
+	return head;
+}
+
+static void find_captures(struct survey *survey)
+{
+	for (size_t i = 0; i < survey->nr_hooks && survey->nr_filters; i++)
+		find_living(survey, &survey->hooks[i]);
+	for (size_t i = 0; i < survey->nr_hooks; i++) {
+		struct survey_hook *hook = &survey->hooks[i];
+
+		for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++)
+			if (hook->slots[a] &&
+			    !is_left_over(survey, hook->slots[a]))
+				hook->captured |= 1u << a;
+	}
+}
+
+/*
  * The whole.
  */
 
@@ -456,6 +560,7 @@ void survey_make(struct survey *survey, int ms)
 	qsort(survey->hooks, survey->nr_hooks, sizeof(survey->hooks[0]), by_path);
 	count_pins(survey);
 	find_programs(survey);
+	find_captures(survey);
 	if (survey->progs_known)
 		find_links(survey);
 }
@@ -468,5 +573,6 @@ void survey_free(struct survey *survey)
 		free(survey->hooks[i].links);
 	}
 	free(survey->hooks);
+	free(survey->filters);
 	memset(survey, 0, sizeof(*survey));
 }

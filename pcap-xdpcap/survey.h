@@ -30,6 +30,17 @@ struct survey_link {
 	char name[IF_NAMESIZE];
 };
 
+/* The most maps of a capture's filter program, and some more than it has. */
+#define SURVEY_FILTER_MAPS 16
+
+/* A capture's filter program. */
+struct survey_filter {
+	__u32 id;
+	bool alive; /* the capture is */
+	__u32 maps[SURVEY_FILTER_MAPS];
+	__u32 nr_maps;
+};
+
 /* One pin. */
 struct survey_hook {
 	char *path;
@@ -40,6 +51,7 @@ struct survey_hook {
 	long owner_prog_type; /* BPF_PROG_TYPE_XDP; -1: it has no owner yet */
 	size_t nr_pins;       /* of this map, that were found */
 	__u32 slots[XDPCAP_ACTIONS_MAX]; /* ids of the programs in there, or 0 */
+	__u32 captured; /* bit mask of them, without what dead captures left */
 	struct survey_prog *progs;
 	size_t nr_progs;
 	struct survey_link *links;
@@ -49,6 +61,8 @@ struct survey_hook {
 struct survey {
 	struct survey_hook *hooks; /* sorted by path */
 	size_t nr_hooks;
+	struct survey_filter *filters;
+	size_t nr_filters;
 	bool progs_known; /* or nr_progs and nr_links are 0 throughout */
 	bool cut_short;   /* there was more than the limits allow */
 	/* the survey's own */

@@ -53,6 +53,31 @@ test_what_is_said_of_a_hook() {
 	same "afterwards" "$(devices "$HOOK" "$what")" "$(list)"
 }
 
+# Not what a killed helper has left, but who captures beside that.
+test_dead_captures_are_not_said_to_be_captures() {
+	local what="XDP hook xdpcap_hook of example" pid
+
+	network_up
+	DEVICE=xdpcap:$HOOK@tx
+	capture a
+	pid=$(helpers)
+	capture b
+	# the later one is the first that packets meet
+	kill -KILL "$(helpers | grep -vx "$pid")"
+	ended b
+	same "beside the dead one" "$(devices "$HOOK" "$what" tx)" "$(list)"
+	stop a
+	capture c
+	kill -KILL "$(helpers)"
+	ended c
+	! hook_empty || fail "nothing is left in the hook"
+	same "the dead one alone" "$(devices "$HOOK" "$what")" "$(list)"
+	# the next one tidies up
+	capture d
+	same "the next one" "$(devices "$HOOK" "$what" tx)" "$(list)"
+	stop d
+}
+
 test_more_programs_and_interfaces() {
 	network_up
 	for i in 2 3 4 5 6; do
