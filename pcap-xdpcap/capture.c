@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -30,6 +31,10 @@
  */
 #define BUFFER_DEFAULT   (16u << 20)
 #define RING_DEFAULT_MIN (512u << 10)
+
+/* How long an action may take to become free, for who cannot share it. */
+#define FREE_TRIES    50
+#define FREE_PAUSE_NS 20000000
 
 /* The generation of the filter that a capture begins with. */
 #define FIRST_GENERATION 1
@@ -450,8 +455,38 @@ static int install_filters(struct capture *capture, int *fds,
 	return err;
 }
 
+/* Whether one of the slots holds a program. */
+static bool is_captured(const struct hook *hook, __u32 slots)
+{
+	__u32 id;
+
+	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++)
+		if (slots & 1u << a && !hook_slot(hook, a, &id) && id)
+			return true;
+	return false;
+}
+
+/*
+ * Lock the hook; first, if that is wished, and we cannot capture beside others, give
+ * them a second to go. Returns 0, or a negative errno.
+ */
+static int lock_hook(const struct hook *hook, __u32 slots, bool wait)
+{
+	const int tries = wait && !privileges_can_share() ? FREE_TRIES : 0;
+	const struct timespec pause = { .tv_nsec = FREE_PAUSE_NS };
+	int err;
+
+	for (int i = 0;; i++) {
+		err = hook_lock(hook);
+		if (err || i == tries || !is_captured(hook, slots))
+			return err;
+		hook_unlock(hook);
+		nanosleep(&pause, NULL);
+	}
+}
+
 static int attach_locked(struct capture *capture,
-			 const struct xdpcap_attach *request,
+			 const struct xdpcap_attach *request, __u32 actions,
 			 struct xdpcap_reply *reply)
 {
 	const struct filter filter = {
@@ -463,11 +498,9 @@ static int attach_locked(struct capture *capture,
 	};
 	int fds[XDPCAP_ACTIONS_MAX];
 	char why[XDPCAP_MESSAGE_MAX];
-	__u32 actions = 0;
 
 	test_point("attach-locked");
-	if (choose_slots(capture, request, &actions, reply) ||
-	    open_slots(capture, actions, reply) ||
+	if (open_slots(capture, actions, reply) ||
 	    find_kind(capture, __builtin_ctz(actions), reply) ||
 	    load_copies(capture, actions, reply))
 		return -1;
@@ -483,6 +516,7 @@ int capture_attach(struct capture *capture, const struct xdpcap_attach *request,
 		   struct xdpcap_reply *reply)
 {
 	char missing[80];
+	__u32 actions = 0;
 	int err;
 
 	test_point("attach-begin");
@@ -495,7 +529,8 @@ int capture_attach(struct capture *capture, const struct xdpcap_attach *request,
 			   "%s missing; " PRIVILEGES_NEEDED, missing);
 		goto err_out;
 	}
-	if (set_sizes(capture, request->buffer_size, reply) ||
+	if (choose_slots(capture, request, &actions, reply) ||
+	    set_sizes(capture, request->buffer_size, reply) ||
 	    create_maps(capture, reply))
 		goto err_out;
 	test_point("attach-maps");
@@ -506,14 +541,14 @@ int capture_attach(struct capture *capture, const struct xdpcap_attach *request,
 			   strerror(-err));
 		goto err_out;
 	}
-	err = hook_lock(&capture->hook);
+	err = lock_hook(&capture->hook, actions, request->wait);
 	if (err) {
 		hook_error(&capture->hook, reply, XDPCAP_ERROR,
 			   "busy: cannot lock the hook's directory: %s",
 			   strerror(-err));
 		goto err_out;
 	}
-	err = attach_locked(capture, request, reply);
+	err = attach_locked(capture, request, actions, reply);
 	hook_unlock(&capture->hook);
 	if (err)
 		goto err_out;

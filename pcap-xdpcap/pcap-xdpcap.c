@@ -170,6 +170,12 @@ struct pcap_xdpcap {
 	size_t page_size;
 };
 
+/*
+ * The active captures of this process. One that finds an action busy waits for other
+ * processes to end, not for its own, such as dumpcap's of all listed devices.
+ */
+static int xdpcap_captures;
+
 static uint64_t
 clock_ns(clockid_t clock)
 {
@@ -1316,6 +1322,7 @@ xdpcap_deactivate(pcap_t *p)
 static void
 xdpcap_cleanup(pcap_t *p)
 {
+	__atomic_fetch_sub(&xdpcap_captures, 1, __ATOMIC_RELAXED);
 	xdpcap_deactivate(p);
 	pcapint_cleanup_live_common(p);
 }
@@ -1537,6 +1544,7 @@ xdpcap_attach(pcap_t *p, const char *path, uint32_t actions, uint32_t enter)
 		.buffer_size = p->opt.buffer_size,
 		.clock = xdpcap_clock(p),
 		.enter = enter,
+		.wait = __atomic_load_n(&xdpcap_captures, __ATOMIC_RELAXED) == 0,
 	};
 	struct iovec iov[] = {
 		{ .iov_base = &request, .iov_len = sizeof(request) },
@@ -1621,6 +1629,7 @@ xdpcap_activate(pcap_t *p)
 	p->stats_op = xdpcap_stats;
 	p->breakloop_op = xdpcap_breakloop;
 	p->cleanup_op = xdpcap_cleanup;
+	__atomic_fetch_add(&xdpcap_captures, 1, __ATOMIC_RELAXED);
 	/* so that select() works from the start */
 	xdpcap_end_read(px);
 	return (0);

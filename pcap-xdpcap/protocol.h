@@ -43,6 +43,7 @@ struct xdpcap_attach {
 	__u32 buffer_size; /* bytes, all rings together; 0: the default */
 	__u32 clock;       /* enum xdpcap_clock; a wish */
 	__u32 enter;       /* 1: packets before the program; beside actions */
+	__u32 wait;        /* 1: if need be, for a second until others end */
 	char path[];       /* null-terminated, to the end of the message */
 };
 
@@ -77,7 +78,7 @@ struct xdpcap_list {
 
 struct xdpcap_listed {
 	__u32 entries;  /* slots that the hook has */
-	__u32 captured; /* bit mask of those that hold a program */
+	__u32 captured; /* bit mask of those that are captured */
 	char text[];    /* the path, and what it is; both null-terminated */
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Activates a capture on a device and prints what pcap_activate() returned and
+ * Activates a capture on each device and prints what pcap_activate() returned and
  * its message: "PCAP_ERROR_NO_SUCH_DEVICE: xdpcap:...". With -m it asks for
  * monitor mode.
  */
@@ -33,21 +33,19 @@ static const struct {
 	CODE(PCAP_WARNING_TSTAMP_TYPE_NOTSUP),
 };
 
-int main(int argc, char **argv)
+/* Returns a capture that is to be closed, whether active or not. */
+static pcap_t *activate(const char *device, int rfmon, int *failed)
 {
-	int rfmon = argc == 3 && !strcmp(argv[1], "-m"), ret;
 	char err[PCAP_ERRBUF_SIZE];
 	const char *name = "another code";
 	pcap_t *p;
+	int ret;
 
-	if (argc != 2 + rfmon) {
-		fputs("Usage: open [-m] DEVICE\n", stderr);
-		return 2;
-	}
-	p = pcap_create(argv[1 + rfmon], err);
+	p = pcap_create(device, err);
 	if (!p) {
 		printf("pcap_create: %s\n", err);
-		return 1;
+		*failed = 1;
+		return NULL;
 	}
 	if (rfmon)
 		pcap_set_rfmon(p, 1);
@@ -57,6 +55,24 @@ int main(int argc, char **argv)
 		if (codes[i].code == ret)
 			name = codes[i].name;
 	printf("%s: %s\n", name, pcap_geterr(p));
-	pcap_close(p);
-	return ret < 0;
+	*failed |= ret < 0;
+	return p;
+}
+
+int main(int argc, char **argv)
+{
+	int rfmon = argc > 1 && !strcmp(argv[1], "-m"), n = 0, failed = 0;
+	pcap_t *captures[16];
+
+	if (argc < 2 + rfmon || argc > (int)ARRAY_SIZE(captures)) {
+		fputs("Usage: open [-m] DEVICE...\n", stderr);
+		return 2;
+	}
+	for (int i = 1 + rfmon; i < argc; i++) {
+		captures[n] = activate(argv[i], rfmon, &failed);
+		n += captures[n] != NULL;
+	}
+	while (n > 0)
+		pcap_close(captures[--n]);
+	return failed;
 }
