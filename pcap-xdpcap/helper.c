@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -20,19 +21,9 @@
 #include "list.h"
 #include "privileges.h"
 #include "protocol.h"
-
-/* The longest message: a filter of BPF_MAXINSNS instructions. */
-#define REQUEST_MAX                         \
-	(sizeof(struct xdpcap_set_filter) + \
-	 BPF_MAXINSNS * sizeof(struct sock_filter))
-
-union request {
-	__u32 type;
-	struct xdpcap_attach attach;
-	struct xdpcap_set_filter filter;
-	struct xdpcap_list list;
-	char bytes[REQUEST_MAX + 1]; /* one more, to see what is too long */
-};
+#include "request.h"
+#include "sandbox.h"
+#include "test-point.h"
 
 static const char usage[] =
 	"Usage: xdpcap-helper\n"
@@ -46,59 +37,30 @@ static int fail(struct xdpcap_reply *reply, const char *message)
 	return -1;
 }
 
-static int attach(struct capture *capture, const union request *request,
-		  size_t len, struct xdpcap_reply *reply)
+static int attach(struct capture *capture, const struct xdpcap_attach *request,
+		  struct xdpcap_reply *reply)
 {
-	const struct xdpcap_attach *r = &request->attach;
-	size_t path_len = len - sizeof(*r);
-
-	if (len <= sizeof(*r))
-		return fail(reply, "the attach request is too short");
-	if (r->protocol != XDPCAP_PROTOCOL)
-		return fail(reply,
-			    "libpcap's xdpcap module is of another version; install both from the same build");
-	if (path_len > XDPCAP_PATH_MAX ||
-	    memchr(r->path, '\0', path_len) != r->path + path_len - 1)
-		return fail(reply, "the attach request's path is malformed");
-	if (r->path[0] != '/')
-		return fail(reply, "the attach request's path is not absolute");
-	if (!r->snaplen || r->snaplen > XDPCAP_CAPLEN_MAX)
-		return fail(reply,
-			    "the attach request's snapshot length is out of range");
-	if (r->clock > XDPCAP_CLOCK_COARSE)
-		return fail(reply, "the attach request's clock is unknown");
-	if (r->enter > 1)
-		return fail(reply, "the attach request's enter is not 0 or 1");
 	if (capture->actions)
 		return fail(reply, "already attached");
-	if (capture_attach(capture, r, reply))
+	if (sandbox_keep(SANDBOX_ATTACH | SANDBOX_CAPTURE))
+		return fail(reply, "cannot give up privileges");
+	if (capture_attach(capture, request, reply))
 		return -1;
-	if (privileges_opened()) {
+	if (privileges_opened() || sandbox_keep(SANDBOX_CAPTURE)) {
 		capture_detach(capture);
-		return fail(reply, "cannot give up capabilities");
+		return fail(reply, "cannot give up privileges");
 	}
 	return 0;
 }
 
-static int set_filter(struct capture *capture, const union request *request,
-		      size_t len, struct xdpcap_reply *reply)
+static int set_filter(struct capture *capture,
+		      const struct xdpcap_set_filter *request,
+		      struct xdpcap_reply *reply)
 {
-	const struct xdpcap_set_filter *r = &request->filter;
-
-	if (len < sizeof(*r) || r->len < 1 || r->len > BPF_MAXINSNS ||
-	    len != sizeof(*r) + r->len * sizeof(r->insns[0]))
-		return fail(reply, "the filter request's length is wrong");
-	if (!r->generation)
-		return fail(reply, "the filter request's generation is 0");
-	if (!r->snaplen || r->snaplen > XDPCAP_CAPLEN_MAX)
-		return fail(reply,
-			    "the filter request's snapshot length is out of range");
-	if (r->linktype > XDPCAP_LINUX_SLL2)
-		return fail(reply,
-			    "the filter request's link-layer type is unknown");
 	if (!capture->actions)
 		return fail(reply, "not attached");
-	return capture_set_filter(capture, r, reply);
+	test_break_out();
+	return capture_set_filter(capture, request, reply);
 }
 
 /*
@@ -106,13 +68,9 @@ static int set_filter(struct capture *capture, const union request *request,
  * only the helper has. Of requests that are not valid, and of what goes wrong,
  * the end of the helper says enough.
  */
-static void list(const struct capture *capture, const union request *request,
-		 size_t len)
+static void list(void)
 {
-	if (len != sizeof(request->list) ||
-	    request->list.protocol != XDPCAP_PROTOCOL || capture->actions)
-		return;
-	if (getuid() && privileges_opened())
+	if (sandbox_keep(SANDBOX_LIST) || privileges_list())
 		return;
 	list_send(XDPCAP_HELPER_FD);
 }
@@ -156,6 +114,7 @@ static int serve(struct capture *capture)
 	static union request request;
 	struct xdpcap_reply reply = { 0 };
 	bool attached = false;
+	const char *wrong;
 	ssize_t len;
 
 	/* descriptors that come along are not asked for, and closed by the kernel */
@@ -164,19 +123,31 @@ static int serve(struct capture *capture)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
 	if (len == 0)
 		return -1;
-	if (len >= (ssize_t)sizeof(request.type) && request.type == XDPCAP_LIST) {
-		list(capture, &request, len);
+	wrong = request_check(&request, len);
+	if (request_is_list(&request, len)) {
+		if (!wrong)
+			list();
 		return -1;
 	}
-	if (len < (ssize_t)sizeof(request.type))
-		fail(&reply, "the request is too short");
+	if (wrong)
+		fail(&reply, wrong);
 	else if (request.type == XDPCAP_ATTACH)
-		attached = !attach(capture, &request, len, &reply);
-	else if (request.type == XDPCAP_SET_FILTER)
-		set_filter(capture, &request, len, &reply);
+		attached = !attach(capture, &request.attach, &reply);
 	else
-		fail(&reply, "the request is of an unknown type");
+		set_filter(capture, &request.filter, &reply);
 	return send_reply(capture, attached, &reply);
+}
+
+/* Answer the first request with why there will be no capture. */
+static int refuse(const struct capture *capture, const char *message)
+{
+	struct xdpcap_reply reply = { 0 };
+	char request;
+
+	fail(&reply, message);
+	if (recv(XDPCAP_HELPER_FD, &request, sizeof(request), 0) > 0)
+		send_reply(capture, false, &reply);
+	return 1;
 }
 
 /*
@@ -198,18 +169,36 @@ static int detach_process(void)
 	return close_range(XDPCAP_HELPER_FD + 3, ~0U, 0);
 }
 
-/* A descriptor that becomes readable when we are asked to end. */
+/*
+ * A descriptor that becomes readable when we are asked to end. All signals are
+ * blocked, so that none ends us, by its default action, with the hook's slots
+ * full. (One that the kernel sends for a fault of ours does in any case.)
+ */
 static int open_signals(void)
 {
+	static const int harmless[] = { SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN,
+					SIGTTOU, SIGURG,  SIGWINCH };
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
+	sigfillset(&set);
 	if (sigprocmask(SIG_SETMASK, &set, NULL))
 		return -1;
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+		sigdelset(&set, harmless[i]);
 	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* Whether our standard input is what the libpcap module makes it. */
+static bool is_socketpair(void)
+{
+	int domain = 0, type = 0;
+	socklen_t len = sizeof(int);
+
+	return !getsockopt(XDPCAP_HELPER_FD, SOL_SOCKET, SO_DOMAIN, &domain,
+			   &len) &&
+	       domain == AF_UNIX &&
+	       !getsockopt(XDPCAP_HELPER_FD, SOL_SOCKET, SO_TYPE, &type, &len) &&
+	       type == SOCK_SEQPACKET;
 }
 
 int main(int argc, char **argv)
@@ -217,8 +206,6 @@ int main(int argc, char **argv)
 	struct pollfd fds[2] = { { .fd = XDPCAP_HELPER_FD, .events = POLLIN },
 				 { .events = POLLIN } };
 	struct capture capture;
-	int type = 0;
-	socklen_t len = sizeof(type);
 
 	if (argc > 1 && !strcmp(argv[1], "--version")) {
 		puts("xdpcap-helper " PACKAGE_VERSION);
@@ -228,9 +215,7 @@ int main(int argc, char **argv)
 		fputs(usage, stdout);
 		return 0;
 	}
-	if (argc > 1 ||
-	    getsockopt(XDPCAP_HELPER_FD, SOL_SOCKET, SO_TYPE, &type, &len) ||
-	    type != SOCK_SEQPACKET) {
+	if (argc > 1 || !is_socketpair()) {
 		fputs(usage, stderr);
 		return 2;
 	}
@@ -241,6 +226,10 @@ int main(int argc, char **argv)
 	fds[1].fd = open_signals();
 	if (fds[1].fd < 0)
 		return 1;
+	if (sandbox_keep(SANDBOX_LIST | SANDBOX_ATTACH | SANDBOX_CAPTURE))
+		return refuse(&capture,
+			      "cannot apply a seccomp filter; "
+			      "does the kernel have CONFIG_SECCOMP_FILTER?");
 	do {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			break;

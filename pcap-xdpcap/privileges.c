@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -42,16 +43,25 @@ static void copy_caps(cap_t to, cap_t from, const cap_value_t *list, size_t n)
 	}
 }
 
-static int keep(bool for_open)
+/* What a capability may be needed for, as bits. */
+enum use {
+	LOAD = 1,
+	SHARE = 2,
+	OPEN = 4,
+};
+
+static int keep(unsigned int uses)
 {
 	cap_t have = cap_get_proc(), want = cap_init();
 	int ret = -1;
 
 	if (!have || !want)
 		goto out;
-	copy_caps(want, have, load_caps, ARRAY_SIZE(load_caps));
-	copy_caps(want, have, share_caps, ARRAY_SIZE(share_caps));
-	if (for_open)
+	if (uses & LOAD)
+		copy_caps(want, have, load_caps, ARRAY_SIZE(load_caps));
+	if (uses & SHARE)
+		copy_caps(want, have, share_caps, ARRAY_SIZE(share_caps));
+	if (uses & OPEN)
 		copy_caps(want, have, open_caps, ARRAY_SIZE(open_caps));
 	ret = cap_set_proc(want);
 out:
@@ -62,16 +72,39 @@ out:
 	return ret;
 }
 
+/* What executing a program could give; only who has CAP_SETPCAP can. */
+static void drop_bounding_set(void)
+{
+	for (cap_value_t c = 0; cap_get_bound(c) >= 0; c++)
+		cap_drop_bound(c);
+}
+
 int privileges_reduce(void)
 {
-	if (keep(true))
+	drop_bounding_set();
+	/*
+	 * It sets inheritable capabilities to none, and with them the ambient
+	 * ones (security/commoncap.c, cap_capset()).
+	 */
+	if (keep(LOAD | SHARE | OPEN))
+		return -1;
+	/*
+	 * The kernel has done so if file capabilities have given us any, but not
+	 * if fs.suid_dumpable says otherwise, nor if we have them from root.
+	 */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return -1;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
 int privileges_opened(void)
 {
-	return keep(false);
+	return keep(LOAD | SHARE);
+}
+
+int privileges_list(void)
+{
+	return keep(getuid() ? SHARE : SHARE | OPEN);
 }
 
 bool privileges_can_share(void)

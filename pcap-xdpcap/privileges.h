@@ -17,12 +17,20 @@
 /*
  * Keep, of the capabilities that the process has, those that opening a hook and
  * loading programs need, make them effective, and give up the others, and the
- * chance to get any back by executing a program. Returns 0, or -1 with errno.
+ * chance to get any back by executing a program. Other processes of the same user
+ * cannot look into this one, trace it, or take its descriptors. Returns 0, or -1
+ * with errno.
  */
 int privileges_reduce(void);
 
 /* Give up what was only needed to open the pin. Returns 0, or -1 with errno. */
 int privileges_opened(void);
+
+/*
+ * Give up what it does not take to list hooks; another user than root also what
+ * would open pins to him that are not his. Returns 0, or -1 with errno.
+ */
+int privileges_list(void);
 
 /*
  * Whether we may look at eBPF programs and maps by their numbers, as it takes to

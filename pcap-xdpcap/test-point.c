@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct wish {
 	const char *variable;
@@ -46,4 +47,10 @@ void test_point(const char *name)
 bool test_refuses_filter(void)
 {
 	return getenv("XDPCAP_TEST_REFUSE_FILTER");
+}
+
+void test_break_out(void)
+{
+	if (getenv("XDPCAP_TEST_BREAK_OUT"))
+		execl("/bin/true", "true", NULL);
 }

@@ -20,6 +20,9 @@ void test_point(const char *name);
 /* Whether filters are to be refused, as the kernel might (XDPCAP_TEST_REFUSE_FILTER). */
 bool test_refuses_filter(void);
 
+/* Makes a system call that the sandbox forbids, if XDPCAP_TEST_BREAK_OUT is set. */
+void test_break_out(void);
+
 #else
 
 static inline void test_point(const char *name)
@@ -30,6 +33,10 @@ static inline void test_point(const char *name)
 static inline bool test_refuses_filter(void)
 {
 	return false;
+}
+
+static inline void test_break_out(void)
+{
 }
 
 #endif

@@ -9,11 +9,6 @@ counters() {
 	"$BUILD/tests/counters" "$HOOK"
 }
 
-# The fields of a process's status file.
-status() {
-	sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"
-}
-
 # The one helper there is.
 helper() {
 	local pid
@@ -206,6 +201,7 @@ test_helper_has_nothing_of_tcpdumps() {
 	same "permitted capabilities" "$caps" "$(status "$pid" CapPrm)"
 	same "inheritable capabilities" 0000000000000000 "$(status "$pid" CapInh)"
 	same "ambient capabilities" 0000000000000000 "$(status "$pid" CapAmb)"
+	same "capabilities to be had" 0000000000000000 "$(status "$pid" CapBnd)"
 	same "no new privileges" 1 "$(status "$pid" NoNewPrivs)"
 	# tcpdump has the file, or else the test tests nothing
 	readlink "/proc/${PID[a]}/fd/"* | grep -q "^$TMP/inherited$" ||

@@ -6,20 +6,6 @@
 . "$(dirname "$0")/lib.sh"
 MODE=--immediate-mode
 
-# A device's activation fails: with this code and this message, of which no
-# less is cut off. fails CODE DEVICE PATTERN [COMMAND...]
-fails() {
-	local message status=0
-
-	message=$(with_xdpcap "${@:4}" "$BUILD/tests/open" "$2") || status=$?
-	same "exit status for $2 (${message:0:200})" 1 $status
-	contains "message" "$1: $3" "$message"
-	[ ${#message} -lt 290 ] || fail "the message is too long: $message"
-	wait_for 10 no_helpers || fail "a helper is left"
-	[ ! -e "$HOOK" ] || hook_empty ||
-		fail "the hook is not empty: $(hook_slots)"
-}
-
 no_such_device() {
 	fails PCAP_ERROR_NO_SUCH_DEVICE "$@"
 }
@@ -174,78 +160,6 @@ test_helper_that_ends_at_once() {
 	network_up
 	HELPER=$(type -P false)
 	fails PCAP_ERROR "xdpcap:$HOOK" "xdpcap:$HOOK: xdpcap-helper has ended"
-}
-
-# From now on, what another user than root can run, wherever the build is.
-open_to_all() {
-	mkdir -p "$TMP/build/tests"
-	cp -a "$BUILD/libpcap/"libpcap.so* "$TMP/build/"
-	cp "$BUILD/tests/open" "$BUILD/tests/frames" "$TMP/build/tests"
-	cp "$BUILD/xdpcap-helper" "$TMP/build"
-	ln -sfn "$BUILD/tests/"{traffic,pass.bpf.o,example-frags.bpf.o} "$TMP/build/tests"
-	ln -sfn "$BUILD/bpf" "$TMP/build/bpf"
-	BUILD=$TMP/build LIBPCAP=$TMP/build HELPER=$TMP/build/xdpcap-helper
-}
-nobody=(setpriv --reuid nobody --regid nogroup --clear-groups)
-
-test_no_permission_on_the_pin() {
-	open_to_all
-	network_up
-	chmod 755 "$BPFDIR"
-	chmod 600 "$HOOK"
-	fails PCAP_ERROR_PERM_DENIED "xdpcap:$HOOK" \
-		"xdpcap:$HOOK: Permission denied; you need read and write permission on the pin" \
-		"${nobody[@]}"
-	# reading is not enough
-	chmod 644 "$HOOK"
-	fails PCAP_ERROR_PERM_DENIED "xdpcap:$HOOK" \
-		"xdpcap:$HOOK: Permission denied; you need read and write permission on the pin" \
-		"${nobody[@]}"
-	chmod 666 "$HOOK"
-	chmod 700 "$BPFDIR"
-	fails PCAP_ERROR_PERM_DENIED "xdpcap:$HOOK" \
-		"xdpcap:$HOOK: Permission denied; the hook's directory must be accessible to you" \
-		"${nobody[@]}"
-}
-
-test_no_privilege_to_load_programs() {
-	open_to_all
-	network_up
-	chmod 755 "$BPFDIR"
-	chmod 666 "$HOOK"
-	fails PCAP_ERROR_PERM_DENIED "xdpcap:$HOOK" \
-		"xdpcap:$HOOK: cap_bpf, cap_net_admin, cap_perfmon missing; run as root, or give xdpcap-helper the file capabilities cap_bpf,cap_net_admin,cap_perfmon" \
-		"${nobody[@]}"
-	# as root without one of them
-	fails PCAP_ERROR_PERM_DENIED "xdpcap:$HOOK" \
-		"xdpcap:$HOOK: cap_perfmon missing; run as root" \
-		setpriv --bounding-set -perfmon
-}
-
-# What the message advises.
-test_file_capabilities_let_another_user_capture() {
-	local pid
-
-	[ -n "$(type -P setcap)" ] || skip "setcap is not installed"
-	open_to_all
-	setcap cap_bpf,cap_net_admin,cap_perfmon+ep "$HELPER" ||
-		skip "no file capabilities on $TMP"
-	network_up
-	chmod 755 "$BPFDIR"
-	chmod 666 "$HOOK"
-	start a "${nobody[@]}" env "LD_LIBRARY_PATH=$LIBPCAP" \
-		"XDPCAP_HELPER=$HELPER" tcpdump -n -U -i "xdpcap:$HOOK" \
-		-w "$TMP/a.pcap" udp port 4001
-	pid=$(helpers)
-	same "the helper's user" nobody "$(ps -o user= -p "$pid")"
-	traffic -c 20 -p 4001,4002 -w "$TMP/sent.pcap"
-	wait_frames a 10
-	stop a
-	same_frames sent a "$(port 4001)"
-	# but only of hooks that the pin's permissions open to the user
-	chmod 600 "$HOOK"
-	fails PCAP_ERROR_PERM_DENIED "xdpcap:$HOOK" \
-		"xdpcap:$HOOK: Permission denied" "${nobody[@]}"
 }
 
 run_tests

@@ -198,6 +198,25 @@ with_xdpcap() {
 	LD_LIBRARY_PATH=$LIBPCAP XDPCAP_HELPER=$HELPER "$@"
 }
 
+# A device's activation fails: with this code and this message, of which no
+# less is cut off. fails CODE DEVICE PATTERN [COMMAND...]
+fails() {
+	local message status=0
+
+	message=$(with_xdpcap "${@:4}" "$BUILD/tests/open" "$2") || status=$?
+	same "exit status for $2 (${message:0:200})" 1 $status
+	contains "message" "$1: $3" "$message"
+	[ ${#message} -lt 290 ] || fail "the message is too long: $message"
+	wait_for 10 no_helpers || fail "a helper is left"
+	[ ! -e "$HOOK" ] || hook_empty ||
+		fail "the hook is not empty: $(hook_slots)"
+}
+
+# The fields of a process's status file.
+status() {
+	sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"
+}
+
 # start NAME COMMAND...: tcpdump in the background, until it listens. Its
 # standard output and error go to $TMP/NAME.out and .err, its process is
 # PID[NAME].
