@@ -550,6 +550,7 @@ int capture_attach(struct capture *capture, const struct xdpcap_attach *request,
 	}
 	err = attach_locked(capture, request, actions, reply);
 	hook_unlock(&capture->hook);
+	slot_looked();
 	if (err)
 		goto err_out;
 	reply->nrings = capture->nrings;
@@ -611,6 +612,7 @@ int capture_set_filter(struct capture *capture,
 	test_point("filter-locked");
 	err = install_filters(capture, fds, reply);
 	hook_unlock(&capture->hook);
+	slot_looked();
 	test_point("filter-done");
 	return err;
 }
@@ -634,6 +636,7 @@ void capture_detach(struct capture *capture)
 		}
 		if (locked)
 			hook_unlock(&capture->hook);
+		slot_looked();
 		test_point("detach-done");
 	}
 	close_all(maps, ARRAY_SIZE(maps));

@@ -171,10 +171,16 @@ static int load(const struct filter_target *target, const struct filter *filter,
 			 strerror(-fd));
 		return fd;
 	}
-	/* by which others find it, also if there is no tail call to make into it */
+	/*
+	 * By these maps others know what it is (slot.c), also if it calls nobody:
+	 * it may be at the last index, and match nothing.
+	 */
 	ret = bpf_prog_bind_map(fd, target->slots_fd, NULL);
+	if (!ret)
+		ret = bpf_prog_bind_map(fd, target->chain_fd, NULL);
 	if (ret) {
-		snprintf(why, whysize, "cannot bind xdpcap_slots: %s",
+		snprintf(why, whysize,
+			 "cannot bind the filter program's maps: %s",
 			 strerror(-ret));
 		close(fd);
 		return ret;

@@ -32,9 +32,15 @@
 /* An entry behind the captures', for slot_try(); no program calls it. */
 #define TRY_INDEX XDPCAP_CAPTURES_MAX
 
-/* How long to wait for a PROG_ARRAY to be emptied after its owner's death. */
-#define DEATH_TRIES    100
+/*
+ * How often to look whether a PROG_ARRAY has been emptied after its owner's death,
+ * and how long the kernel is given for it.
+ */
+#define DEATH_TRIES    50
 #define DEATH_PAUSE_NS 10000000
+
+/* Maps of dead captures that are kept open; what is above it is not. */
+#define KEPT_MAX 64
 
 /* The maps of a filter program, and some more than it has. */
 #define MAP_IDS_MAX 16
@@ -46,21 +52,28 @@ enum life {
 	FOREIGN,   /* not a program of ours */
 };
 
-/*
- * A program found in a slot, and the maps by which it is known, -1 if it has none.
- * They are kept open for as long as they are looked at: each time that the last
- * descriptor of a PROG_ARRAY is closed the kernel sees to its being emptied, and
- * if that happens again before it is done, it never frees the map
- * (prog_array_map_clear() in kernel/bpf/arraymap.c takes a reference each time,
- * but its work is queued only once).
- */
+/* A program found in a slot, and the maps by which it is known, -1 if it has none. */
 struct member {
 	enum life life;
 	int fd;       /* of the program; -1 if it is gone */
 	int slots_fd; /* its xdpcap_slots */
 	int chain_fd; /* its private PROG_ARRAY */
-	__u32 chain_id;
+	__u32 slots_id, chain_id;
 };
+
+/*
+ * Maps of dead captures that were looked at. They are kept open until all of that
+ * is done, though one is come upon in several slots: each time that the last
+ * descriptor of a PROG_ARRAY is closed the kernel sees to its being emptied, which
+ * can take a tenth of a second, and if it has to again before it has begun, it never
+ * frees the map (prog_array_map_clear() in kernel/bpf/arraymap.c takes a reference
+ * each time, but its work is queued only once).
+ */
+static struct {
+	int fd;
+	__u32 id;
+} kept[KEPT_MAX];
+static unsigned int nkept;
 
 const char *slot_name(const struct hook *hook, __u32 action)
 {
@@ -135,22 +148,30 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+/* Give the kernel the time to begin with emptying a PROG_ARRAY. */
+static void let_empty(void)
+{
+	const struct timespec pause = { .tv_nsec = DEATH_PAUSE_NS };
+
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+}
+
 /*
- * Whether a capture lives. One that has died a moment ago has to be waited for,
- * without its private PROG_ARRAY, which would not be emptied as long as we hold it.
+ * Whether a capture lives. One that has died a moment ago has to be waited for:
+ * with its private PROG_ARRAY, see kept; and without, since it would not be emptied
+ * if we have held it at that moment and still do.
  */
 static enum life life_of(const struct hook *hook, struct member *member,
 			 __u32 action)
 {
-	const struct timespec pause = { .tv_nsec = DEATH_PAUSE_NS };
-
 	for (int i = 0; i < DEATH_TRIES; i++) {
 		if (is_locked(hook, member->chain_id))
 			return ALIVE;
 		if (!entry(member->chain_fd, action))
 			return DEAD;
+		let_empty();
 		close_fd(&member->chain_fd);
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+		let_empty();
 		member->chain_fd = bpf_map_get_fd_by_id(member->chain_id);
 		if (member->chain_fd < 0)
 			return DEAD;
@@ -173,6 +194,7 @@ static int find_maps(struct member *member, const __u32 *ids, __u32 n)
 		if (!err && info.type == BPF_MAP_TYPE_PROG_ARRAY &&
 		    !strcmp(info.name, "xdpcap_slots") && member->slots_fd < 0) {
 			member->slots_fd = fd;
+			member->slots_id = info.id;
 		} else if (!err && info.type == BPF_MAP_TYPE_PROG_ARRAY &&
 			   !strcmp(info.name, "xdpcap_chain") &&
 			   member->chain_fd < 0) {
@@ -224,11 +246,34 @@ static int look(const struct hook *hook, __u32 action, __u32 id,
 	return err;
 }
 
+/* Keep a descriptor of a map instead of closing it, one of each map. */
+static void keep(int *fd, __u32 id)
+{
+	for (unsigned int i = 0; i < nkept; i++)
+		if (kept[i].id == id)
+			return;
+	if (*fd < 0 || nkept == KEPT_MAX)
+		return;
+	kept[nkept].fd = *fd;
+	kept[nkept++].id = id;
+	*fd = -1;
+}
+
 static void unlook(struct member *member)
 {
+	if (member->life == DEAD) {
+		keep(&member->slots_fd, member->slots_id);
+		keep(&member->chain_fd, member->chain_id);
+	}
 	close_fd(&member->fd);
 	close_fd(&member->slots_fd);
 	close_fd(&member->chain_fd);
+}
+
+void slot_looked(void)
+{
+	while (nkept)
+		close_fd(&kept[--nkept].fd);
 }
 
 /*

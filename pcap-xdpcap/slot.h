@@ -49,6 +49,12 @@ int slot_open(const struct hook *hook, struct slot *slot, __u32 action,
 void slot_close(struct slot *slot);
 
 /*
+ * No more slots are to be looked at for now: close the maps of dead captures that
+ * were seen by the other functions. The lock need not be held.
+ */
+void slot_looked(void);
+
+/*
  * See whether the hook takes a program, without any packet being captured or
  * lost to another capture by it. prog_fd is of a program that returns the
  * verdict. Returns 0, or a negative errno, EINVAL if it is of another kind.
