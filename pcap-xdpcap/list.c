@@ -12,6 +12,7 @@
 #include <sys/time.h>
 
 #include "protocol.h"
+#include "ring.h"
 #include "survey.h"
 
 /* How long the survey may take, ms. */
@@ -70,6 +71,9 @@ static int send_hook(int sock, const struct survey_hook *hook)
 	for (__u32 i = 0; i < XDPCAP_ACTIONS_MAX; i++)
 		if (hook->slots[i])
 			line.listed.captured |= 1u << i;
+	/* which holds the user's program */
+	if (hook->max_entries == XDPCAP_HOOK_ENTER_ENTRIES)
+		line.listed.captured &= ~(1u << XDPCAP_CONTINUE_SLOT);
 	add(&line, XDPCAP_PATH_MAX, "%s", hook->path);
 	line.len++;
 	add(&line, sizeof(line.text), "XDP hook%s%s", *hook->name ? " " : "",
