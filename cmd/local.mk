@@ -3,6 +3,8 @@ bin_PROGRAMS += xdpcap
 xdpcap_SOURCES = \
 	cmd/capture.c \
 	cmd/capture.h \
+	cmd/extcap.c \
+	cmd/extcap.h \
 	cmd/filter.c \
 	cmd/filter.h \
 	cmd/main.c \
@@ -21,3 +23,19 @@ xdpcap_LDADD = $(LIBPCAP_LIBS)
 xdpcap_LDFLAGS = -Wl,--enable-new-dtags,-rpath,'$(libdir)'
 xdpcap_DEPENDENCIES = libpcap.stamp
 $(xdpcap_OBJECTS): | libpcap.stamp
+
+# As an extcap, the same program; see cmd/extcap.h.
+if EXTCAP
+install_extcap = install-extcap
+uninstall_extcap = uninstall-extcap
+endif
+
+install-extcap:
+	$(MKDIR_P) '$(DESTDIR)$(extcapdir)'
+	ln -sf '$(bindir)/xdpcap' '$(DESTDIR)$(extcapdir)/xdpcap'
+
+uninstall-extcap:
+	rm -f '$(DESTDIR)$(extcapdir)/xdpcap'
+	@rmdir '$(DESTDIR)$(extcapdir)' '$(DESTDIR)$(extcapdir)/..' 2>/dev/null || :
+
+.PHONY: install-extcap uninstall-extcap

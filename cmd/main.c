@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "capture.h"
+#include "extcap.h"
 #include "options.h"
 #include "stats.h"
 
@@ -18,7 +19,8 @@ int main(int argc, char **argv)
 	uint64_t dropped;
 	int status, ret;
 
-	status = options_parse(&options, argc, argv);
+	status = extcap_wanted(argc, argv) ? extcap_parse(&options, argc, argv) :
+					     options_parse(&options, argc, argv);
 	if (status != -1) {
 		free(options.filter_text);
 		return status;

@@ -12,6 +12,7 @@
 #include <sys/time.h>
 
 #include "protocol.h"
+#include "ring.h"
 #include "survey.h"
 
 /* How long the survey may take, ms. */

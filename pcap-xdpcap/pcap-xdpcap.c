@@ -1680,11 +1680,15 @@ xdpcap_create(const char *device, char *ebuf, int *is_ours)
  * Listing.
  */
 
-/* The devices of a hook: of all actions, and of each that has a slot and name. */
+/*
+ * The devices of a hook: of all actions, of each that has a slot and name, and of
+ * what is before the program.
+ */
 static void
 xdpcap_add_devs(pcap_if_list_t *devlistp, const struct xdpcap_listed *listed,
     const char *path, const char *what, char *errbuf)
 {
+	/* by their slots */
 	static const struct {
 		const char *suffix;
 		const char *packets;
@@ -1694,6 +1698,7 @@ xdpcap_add_devs(pcap_if_list_t *devlistp, const struct xdpcap_listed *listed,
 		{ "@pass", "Passed packets of " },
 		{ "@tx", "Sent back packets of " },
 		{ "@redirect", "Redirected packets of " },
+		{ "@enter", "Packets before the program of " },
 	};
 	const char *captured = " (being captured)";
 	char name[sizeof(XDPCAP_PREFIX) + XDPCAP_PATH_MAX + 16];
@@ -1709,6 +1714,9 @@ xdpcap_add_devs(pcap_if_list_t *devlistp, const struct xdpcap_listed *listed,
 	    PCAP_IF_CONNECTION_STATUS_NOT_APPLICABLE, description, errbuf);
 	for (i = 0; i < sizeof(actions) / sizeof(actions[0]) &&
 	    i < listed->entries; i++) {
+		if (i == XDPCAP_ENTER_SLOT &&
+		    listed->entries != XDPCAP_HOOK_ENTER_ENTRIES)
+			break;
 		snprintf(name, sizeof(name), XDPCAP_PREFIX "%s%s", path,
 		    actions[i].suffix);
 		snprintf(description, sizeof(description), "%s%s%s",

@@ -528,6 +528,9 @@ static void find_captures(struct survey *survey)
 			if (hook->slots[a] &&
 			    !is_left_over(survey, hook->slots[a]))
 				hook->captured |= 1u << a;
+		/* which holds the user's program */
+		if (hook->max_entries == XDPCAP_HOOK_ENTER_ENTRIES)
+			hook->captured &= ~(1u << XDPCAP_CONTINUE_SLOT);
 	}
 }
 

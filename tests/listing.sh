@@ -78,6 +78,17 @@ test_dead_captures_are_not_said_to_be_captures() {
 	stop d
 }
 
+# Where the way to continue is no capture.
+test_hook_with_a_slot_before_the_program() {
+	network_pair
+	bpftool prog loadall "$BUILD/bpf/enter.bpf.o" "$BPFDIR" pinmaps "$BPFDIR"
+	same "the hook and its last device" "\
+xdpcap:$HOOK (XDP hook xdpcap_hook of route, enter) [none]
+xdpcap:$HOOK@enter (Packets before the program of XDP hook xdpcap_hook of route, enter) [none]" \
+		"$(list | sed -n '1p; $p')"
+	rm "$HOOK"
+}
+
 test_more_programs_and_interfaces() {
 	network_up
 	for i in 2 3 4 5 6; do
