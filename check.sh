@@ -13,4 +13,5 @@ mkdir -p build
 make -C build --no-print-directory -j"$(nproc)" check-programs </dev/null
 
 tools/run-suites "$PWD/build" \
-	"$PWD"/{tools/lint,tests/translate/run,tests/ring/run,tests/build/run,tests/run,tests/consumers/run,tests/kernels/run}
+	"$PWD"/{tools/lint,tests/translate/run,tests/ring/run,tests/build/run,tests/run} \
+	"$PWD"/tests/{consumers,libpcaps,sanitize,soak,kernels}/run

@@ -29,6 +29,7 @@ int main(int argc, char **argv)
 		fprintf(stderr,
 			"xdpcap: %s cannot capture from hooks; is pcap-xdpcap installed, and does the dynamic linker find its libpcap?\n",
 			pcap_lib_version());
+		free(options.filter_text);
 		return STATUS_ERROR;
 	}
 	ret = capture_open(&capture, &options);

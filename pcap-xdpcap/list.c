@@ -12,7 +12,6 @@
 #include <sys/time.h>
 
 #include "protocol.h"
-#include "ring.h"
 #include "survey.h"
 
 /* How long the survey may take, ms. */

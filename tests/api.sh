@@ -27,6 +27,7 @@ api() {
 test_memcheck() {
 	local name
 
+	[ -z "${XDPCAP_SANITIZED-}" ] || skip "sanitizers look for the same"
 	[ -n "$(type -P valgrind)" ] || skip "valgrind is not installed"
 	for name in activate_fails ancillary_filters breakloop_from_callback \
 		damaged_record details_of_packets filter_returns_length_in_userland \

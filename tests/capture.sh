@@ -180,6 +180,54 @@ test_timestamps_in_nanoseconds() {
 	times a | grep -qv '000$' || fail "only whole microseconds: $(times a)"
 }
 
+# bpf(2) as on a kernel that lacks something: see oldkernel.c.
+on_kernel_without() {
+	helper_with "LD_PRELOAD=$BUILD/tests/oldkernel.so" "OLDKERNEL=$1"
+}
+
+# The clocks that the copy programs read.
+clocks() {
+	bpftool prog dump xlated name xdpcap_copy |
+		sed -n 's/.*call \(bpf_ktime_get_[a-z_]*\).*/\1/p' | sort -u
+}
+
+test_timestamps_are_the_wall_clock_without_the_tai_clock() {
+	on_kernel_without tai
+	network_up
+	capture a --time-stamp-precision=nano udp
+	same "clock" bpf_ktime_get_ns "$(clocks)"
+	traffic -c 50 -r 500 -p 4001,4002 -w "$TMP/sent.pcap"
+	wait_frames a 50
+	stop a
+	# the two clocks that the offset is between are read one after the other,
+	# which a preemption can lengthen, and are adjusted differently
+	check_times 1000000
+	same_frames sent a
+	HELPER=$BUILD/xdpcap-helper
+	capture a udp
+	same "clock of this kernel" bpf_ktime_get_tai_ns "$(clocks)"
+	stop a
+}
+
+# Of what there is, the right one is found; and if it is not there, it is said.
+test_kernel_without_packets_in_several_buffers() {
+	local message
+
+	on_kernel_without frags
+	network_up
+	capture a udp
+	traffic -c 10 -w "$TMP/sent.pcap"
+	wait_frames a 10
+	stop a
+	same_frames sent a
+	network_down
+	network_up tests/example-frags.bpf.o
+	message=$(with_xdpcap "$BUILD/tests/open" "xdpcap:$HOOK") &&
+		fail "it was captured: $message"
+	contains "message" "PCAP_ERROR: xdpcap:$HOOK: the hook takes no XDP program of any kind that this version knows: Invalid argument" \
+		"$message"
+}
+
 test_helper_has_nothing_of_tcpdumps() {
 	local pid caps
 

@@ -9,7 +9,8 @@
 # A script runs in PID and mount namespaces of its own, with its own BPF file
 # system at /sys/fs/bpf: when it ends, however it does, every process, pin and
 # network namespace of its goes. Scripts take turns (LOCK), so that none mistakes
-# another's eBPF programs for its own.
+# another's eBPF programs for its own; one waits for XDPCAP_TESTS_WAIT s, by default
+# 300.
 #
 # A test runs in a subshell with set -e; one that returns has passed if it left
 # nothing behind. fail and skip end it.
@@ -30,7 +31,7 @@ if [ -z "${XDPCAP_TESTS_UNSHARED-}" ]; then
 	}
 	mkdir -p /run/netns "${LOCK%/*}"
 	exec 9>"$LOCK"
-	flock -w 300 9 || {
+	flock -w "${XDPCAP_TESTS_WAIT:-300}" 9 || {
 		echo "$0: other tests are running: cannot lock $LOCK" >&2
 		exit 1
 	}
@@ -364,10 +365,11 @@ bpf_objects() {
 
 # The numbers of the maps that helpers outside these tests hold, one a line.
 outer_maps() {
-	local process
+	local process comm
 
 	for process in "$OUTER_PROC"/[0-9]*; do
-		[[ $(cat "$process/comm" 2>/dev/null) == xdpcap-helper* ]] || continue
+		read -r comm <"$process/comm" || continue
+		[[ $comm == xdpcap-helper* ]] || continue
 		[ "$process/ns/pid" -ef /proc/self/ns/pid ] ||
 			sed -n 's/^map_id:[[:space:]]*//p' "$process"/fdinfo/*
 	done 2>/dev/null
