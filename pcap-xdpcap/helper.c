@@ -68,8 +68,10 @@ static int set_filter(struct capture *capture,
  * only the helper has. Of requests that are not valid, and of what goes wrong,
  * the end of the helper says enough.
  */
-static void list(void)
+static void list(const struct capture *capture)
 {
+	if (capture->actions)
+		return;
 	if (sandbox_keep(SANDBOX_LIST) || privileges_list())
 		return;
 	list_send(XDPCAP_HELPER_FD);
@@ -126,7 +128,7 @@ static int serve(struct capture *capture)
 	wrong = request_check(&request, len);
 	if (request_is_list(&request, len)) {
 		if (!wrong)
-			list();
+			list(capture);
 		return -1;
 	}
 	if (wrong)

@@ -1099,9 +1099,12 @@ static void make_files(void)
 	close(sock);
 }
 
-/* The leak sanitizer traces this process, which it may not everywhere. */
+/*
+ * The leak sanitizer traces this process, which it may not everywhere. Weak, for
+ * builds that say more; see tests/sanitize/options.c.
+ */
 const char *__asan_default_options(void);
-const char *__asan_default_options(void)
+__attribute__((weak)) const char *__asan_default_options(void)
 {
 	return "detect_leaks=0";
 }

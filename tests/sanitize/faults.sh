@@ -15,6 +15,8 @@ test_module_and_helper_are_instrumented() {
 	cd "$BUILD"
 	for object in libpcap/pcap-xdpcap*.o $(
 		make -s print-xdpcap_helper_OBJECTS print-xdpcap_helper_test_OBJECTS); do
+		# nothing is in it in these builds
+		[[ $object != *sandbox.o ]] || continue
 		symbols=$(nm -u "$object")
 		contains "$object" __asan_report_ "$symbols"
 		[[ $symbols != *__ubsan_handle_* ]] || undefined=$((undefined + 1))
