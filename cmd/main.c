@@ -6,9 +6,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "capture.h"
 #include "extcap.h"
+#include "hook-main.h"
 #include "options.h"
 #include "stats.h"
 
@@ -19,6 +21,8 @@ int main(int argc, char **argv)
 	uint64_t dropped;
 	int status, ret;
 
+	if (argc > 1 && !strcmp(argv[1], "hook"))
+		return hook_main(argc - 1, argv + 1);
 	status = extcap_wanted(argc, argv) ? extcap_parse(&options, argc, argv) :
 					     options_parse(&options, argc, argv);
 	if (status != -1) {

@@ -20,6 +20,7 @@
 static const char usage[] =
 	"Usage: xdpcap [OPTION]... HOOK OUTPUT [FILTER]\n"
 	"       xdpcap [OPTION]... --hook=HOOK [--hook=HOOK]... OUTPUT [FILTER]\n"
+	"       xdpcap hook COMMAND...    (list, make, remove or explain hooks)\n"
 	"Capture the packets of XDP programs into a pcapng file, with their verdicts.\n"
 	"HOOK is the path of a pinned hook, with @ACTION,... if not all actions are\n"
 	"wanted. OUTPUT is a file, or - for standard output, which implies -q and\n"

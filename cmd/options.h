@@ -7,14 +7,7 @@
 #include <stdint.h>
 
 #include "filter.h"
-
-/* Exit status of the command. */
-enum status {
-	STATUS_OK,
-	STATUS_ERROR,
-	STATUS_USAGE,
-	STATUS_LOSS, /* only with --fail-on-loss */
-};
+#include "status.h"
 
 /* Most hooks in one run. */
 #define HOOKS_MAX 16

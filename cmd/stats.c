@@ -146,6 +146,25 @@ void stats_report(const struct capture *capture)
 	print_table(capture, isatty(STDERR_FILENO), false);
 }
 
+/* No packets: what the user can do. */
+static void print_hint(const struct capture *capture)
+{
+	const struct hook *hook = &capture->hooks[0];
+	uint64_t seen = 0;
+
+	for (unsigned int h = 0; h < capture->nhooks; h++)
+		for (uint32_t a = 0; a < ACTIONS_MAX; a++)
+			seen += capture->hooks[h].actions[a].counters.seen;
+	if (seen)
+		fprintf(stderr,
+			"xdpcap: of %" PRIu64 " packets, none matched the filter",
+			seen);
+	else
+		fputs("xdpcap: no packet came to the hook", stderr);
+	fprintf(stderr, "; \"xdpcap hook explain %.*s\" may say why\n",
+		hook->name_len, hook->name);
+}
+
 void stats_summary(const struct capture *capture)
 {
 	stats_report(capture);
@@ -155,4 +174,6 @@ void stats_summary(const struct capture *capture)
 	if (capture->output.number > 1)
 		fprintf(stderr, " (%lu files)", capture->output.number);
 	fputc('\n', stderr);
+	if (!capture->packets)
+		print_hint(capture);
 }

@@ -99,8 +99,8 @@ static int check_pin(const struct hook *hook, struct xdpcap_reply *reply)
 	return 0;
 }
 
-/* Refuse what is pinned if it is not a hook with an owner. */
-static int check_map(struct hook *hook, struct xdpcap_reply *reply)
+/* Refuse what is pinned if it is not a hook, or is to have an owner and has none. */
+static int check_map(struct hook *hook, bool owned, struct xdpcap_reply *reply)
 {
 	struct map_info info;
 	const char *type;
@@ -132,11 +132,11 @@ static int check_map(struct hook *hook, struct xdpcap_reply *reply)
 			hook, reply, XDPCAP_ERROR_NO_SUCH_HOOK,
 			"not a hook: it has %ld entries, a hook has at least %d (aborted, drop, pass, tx)",
 			info.max_entries, XDP_TX + 1);
-	if (info.owner_prog_type < 0)
+	if (info.owner_prog_type < 0 && owned)
 		return hook_error(
 			hook, reply, XDPCAP_ERROR,
 			"no XDP program uses this hook yet; load the program first, then capture");
-	if (info.owner_prog_type != BPF_PROG_TYPE_XDP)
+	if (info.owner_prog_type >= 0 && info.owner_prog_type != BPF_PROG_TYPE_XDP)
 		return hook_error(
 			hook, reply, XDPCAP_ERROR_NO_SUCH_HOOK,
 			"not a hook: it belongs to programs of type %s, not xdp",
@@ -159,7 +159,8 @@ static int open_directory(struct hook *hook)
 	return hook->dir_fd < 0 ? -errno : 0;
 }
 
-int hook_open(struct hook *hook, const char *path, struct xdpcap_reply *reply)
+static int open_hook(struct hook *hook, const char *path, bool owned,
+		     struct xdpcap_reply *reply)
 {
 	int err;
 
@@ -182,7 +183,7 @@ int hook_open(struct hook *hook, const char *path, struct xdpcap_reply *reply)
 		return hook_error(hook, reply, XDPCAP_ERROR,
 				  "cannot open the pin: %s", strerror(err));
 	}
-	if (check_map(hook, reply))
+	if (check_map(hook, owned, reply))
 		goto err_out;
 	err = open_directory(hook);
 	if (err) {
@@ -196,6 +197,16 @@ int hook_open(struct hook *hook, const char *path, struct xdpcap_reply *reply)
 err_out:
 	hook_close(hook);
 	return -1;
+}
+
+int hook_open(struct hook *hook, const char *path, struct xdpcap_reply *reply)
+{
+	return open_hook(hook, path, true, reply);
+}
+
+int hook_open_any(struct hook *hook, const char *path, struct xdpcap_reply *reply)
+{
+	return open_hook(hook, path, false, reply);
 }
 
 void hook_close(struct hook *hook)

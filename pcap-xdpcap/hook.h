@@ -49,7 +49,11 @@ int read_map_info(int fd, struct map_info *info);
  */
 int hook_open(struct hook *hook, const char *path, struct xdpcap_reply *reply);
 
-/* Close what hook_open() opened, if it did. */
+/* The same, also of a hook without an owner: for who puts nothing into it. */
+int hook_open_any(struct hook *hook, const char *path,
+		  struct xdpcap_reply *reply);
+
+/* Close what hook_open() or hook_open_any() opened, if it did. */
 void hook_close(struct hook *hook);
 
 /*

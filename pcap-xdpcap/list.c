@@ -99,7 +99,7 @@ void list_send(int sock)
 
 	err = setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience,
 			 sizeof(patience));
-	survey_make(&survey, SURVEY_MS);
+	survey_make(&survey, NULL, SURVEY_MS);
 	for (size_t i = 0; i < survey.nr_hooks && !err; i++)
 		if (is_used(&survey, &survey.hooks[i]))
 			err = send_hook(sock, &survey.hooks[i]);

@@ -45,20 +45,14 @@
 /* The maps of a filter program, and some more than it has. */
 #define MAP_IDS_MAX 16
 
-enum life {
-	DEAD,
-	ALIVE,
-	ELSEWHERE, /* alive, but attached by another pin of the hook */
-	FOREIGN,   /* not a program of ours */
-};
-
 /* A program found in a slot, and the maps by which it is known, -1 if it has none. */
 struct member {
-	enum life life;
+	enum slot_life life;
 	int fd;       /* of the program; -1 if it is gone */
 	int slots_fd; /* its xdpcap_slots */
 	int chain_fd; /* its private PROG_ARRAY */
 	__u32 slots_id, chain_id;
+	pid_t pid; /* of its helper */
 };
 
 /*
@@ -131,14 +125,22 @@ int slot_mark_alive(struct hook *hook, int chain_fd)
 	return fcntl(hook->dir_fd, F_SETLK, &lock) ? -errno : 0;
 }
 
-static bool is_locked(const struct hook *hook, __u32 chain_id)
+/*
+ * Whether a capture has its lock; then pid gets the process that holds it, 0 if that
+ * cannot be seen, or is this one.
+ */
+static bool is_locked(const struct hook *hook, __u32 chain_id, pid_t *pid)
 {
 	struct flock lock = life_lock(F_WRLCK, chain_id);
 
+	*pid = 0;
 	/* our own lock is not in our way, and so is not told */
 	if (chain_id == hook->chain_id)
 		return true;
-	return !fcntl(hook->dir_fd, F_GETLK, &lock) && lock.l_type != F_UNLCK;
+	if (fcntl(hook->dir_fd, F_GETLK, &lock) || lock.l_type == F_UNLCK)
+		return false;
+	*pid = lock.l_pid;
+	return true;
 }
 
 static void close_fd(int *fd)
@@ -159,24 +161,27 @@ static void let_empty(void)
 /*
  * Whether a capture lives. One that has died a moment ago has to be waited for:
  * with its private PROG_ARRAY, see kept; and without, since it would not be emptied
- * if we have held it at that moment and still do.
+ * if we have held it at that moment and still do. Without wait it is taken for one
+ * that is alive.
  */
-static enum life life_of(const struct hook *hook, struct member *member,
-			 __u32 action)
+static enum slot_life life_of(const struct hook *hook, struct member *member,
+			      __u32 action, bool wait)
 {
 	for (int i = 0; i < DEATH_TRIES; i++) {
-		if (is_locked(hook, member->chain_id))
-			return ALIVE;
+		if (is_locked(hook, member->chain_id, &member->pid))
+			return SLOT_ALIVE;
 		if (!entry(member->chain_fd, action))
-			return DEAD;
+			return SLOT_DEAD;
+		if (!wait)
+			break;
 		let_empty();
 		close_fd(&member->chain_fd);
 		let_empty();
 		member->chain_fd = bpf_map_get_fd_by_id(member->chain_id);
 		if (member->chain_fd < 0)
-			return DEAD;
+			return SLOT_DEAD;
 	}
-	return ELSEWHERE;
+	return SLOT_ELSEWHERE;
 }
 
 /* Open a program's maps that tell what it is, among all that it uses. */
@@ -209,11 +214,23 @@ static int find_maps(struct member *member, const __u32 *ids, __u32 n)
 	return 0;
 }
 
+/* Whether one of these is the private PROG_ARRAY of a capture that is alive. */
+static bool is_one_locked(const struct hook *hook, const __u32 *ids, __u32 n)
+{
+	pid_t pid;
+
+	for (__u32 i = 0; i < n; i++)
+		if (is_locked(hook, ids[i], &pid))
+			return true;
+	return false;
+}
+
 /*
- * Look at the program with this id. Returns 0, or a negative errno; unlook() is to
- * follow in any case.
+ * Look at the program with this id, and if wait, for as long as it takes to be sure
+ * that it is dead. Returns 0, or a negative errno; unlook() is to follow in any
+ * case.
  */
-static int look(const struct hook *hook, __u32 action, __u32 id,
+static int look(const struct hook *hook, __u32 action, __u32 id, bool wait,
 		struct member *member)
 {
 	__u32 ids[MAP_IDS_MAX];
@@ -225,7 +242,7 @@ static int look(const struct hook *hook, __u32 action, __u32 id,
 	int err;
 
 	*member = (struct member){
-		.life = DEAD, .fd = -1, .slots_fd = -1, .chain_fd = -1
+		.life = SLOT_DEAD, .fd = -1, .slots_fd = -1, .chain_fd = -1
 	};
 	member->fd = bpf_prog_get_fd_by_id(id);
 	if (member->fd < 0)
@@ -236,13 +253,15 @@ static int look(const struct hook *hook, __u32 action, __u32 id,
 	/* left by a capture that died when it tried what the hook takes */
 	if (!strcmp(info.name, "xdpcap_probe") && !info.nr_map_ids)
 		return 0;
-	member->life = FOREIGN;
+	member->life = SLOT_FOREIGN;
 	if (strcmp(info.name, "xdpcap_filter") != 0 ||
 	    info.nr_map_ids > ARRAY_SIZE(ids))
 		return 0;
+	if (!wait && !is_one_locked(hook, ids, info.nr_map_ids))
+		let_empty(); /* it may have died just now */
 	err = find_maps(member, ids, info.nr_map_ids);
 	if (!err && member->slots_fd >= 0 && member->chain_fd >= 0)
-		member->life = life_of(hook, member, action);
+		member->life = life_of(hook, member, action, wait);
 	return err;
 }
 
@@ -261,7 +280,7 @@ static void keep(int *fd, __u32 id)
 
 static void unlook(struct member *member)
 {
-	if (member->life == DEAD) {
+	if (member->life == SLOT_DEAD) {
 		keep(&member->slots_fd, member->slots_id);
 		keep(&member->chain_fd, member->chain_id);
 	}
@@ -314,13 +333,13 @@ static int bury(const struct hook *hook, int slots_fd, __u32 action)
 		id = entry(slots_fd, i);
 		if (!id)
 			continue;
-		err = look(hook, action, id, &member);
+		err = look(hook, action, id, true, &member);
 		unlook(&member);
 		if (err)
 			return err;
-		if (member.life == ELSEWHERE)
+		if (member.life == SLOT_ELSEWHERE)
 			return -EBUSY;
-		if (member.life == DEAD)
+		if (member.life == SLOT_DEAD)
 			bpf_map_delete_elem(slots_fd, &i);
 		else
 			alive++;
@@ -339,8 +358,8 @@ static int open_slots(const struct hook *hook, __u32 action, __u32 head)
 	struct member member;
 	int err, fd;
 
-	err = look(hook, action, head, &member);
-	if (!err && member.life == FOREIGN)
+	err = look(hook, action, head, true, &member);
+	if (!err && member.life == SLOT_FOREIGN)
 		err = -EEXIST;
 	/* all of them, and that one once more, now that we hold the map */
 	if (!err && member.slots_fd >= 0)
@@ -566,4 +585,50 @@ void slot_clean(const struct hook *hook, __u32 action)
 	fd = open_slots(hook, action, head);
 	if (fd >= 0)
 		close(fd);
+}
+
+/* Take note of the program with this id. Returns 0, or a negative errno. */
+static int note(const struct hook *hook, __u32 action, __u32 id,
+		struct slot_program *program, struct member *member)
+{
+	int err = look(hook, action, id, false, member);
+
+	*program = (struct slot_program){
+		.life = member->life,
+		.id = id,
+		.chain_id = member->chain_id,
+		.pid = member->life == SLOT_ALIVE ? member->pid : 0,
+	};
+	return err;
+}
+
+int slot_survey(const struct hook *hook, __u32 action,
+		struct slot_program *programs)
+{
+	struct member head, member;
+	bool is_there = false;
+	__u32 id;
+	int err, n = 0;
+
+	err = hook_slot(hook, action, &id);
+	if (err || !id)
+		return err;
+	/* in the last place, until it is known whether it is a capture's */
+	err = note(hook, action, id, &programs[SLOT_PROGRAMS_MAX - 1], &head);
+	for (__u32 i = 0; i < XDPCAP_CAPTURES_MAX && !err && head.slots_fd >= 0;
+	     i++) {
+		__u32 other = entry(head.slots_fd, i);
+
+		if (!other)
+			continue;
+		err = note(hook, action, other, &programs[n++], &member);
+		unlook(&member);
+		is_there |= other == id;
+	}
+	unlook(&head);
+	if (err)
+		return err;
+	if (!is_there)
+		programs[n++] = programs[SLOT_PROGRAMS_MAX - 1];
+	return n;
 }

@@ -15,6 +15,7 @@
 #ifndef XDPCAP_SLOT_H
 #define XDPCAP_SLOT_H
 
+#include <sys/types.h>
 #include <linux/types.h>
 
 #include "hook.h"
@@ -77,5 +78,30 @@ void slot_leave(const struct hook *hook, struct slot *slot);
 
 /* Remove what dead captures have left on an action, as far as that is possible. */
 void slot_clean(const struct hook *hook, __u32 action);
+
+/* What is found on an action. */
+struct slot_program {
+	enum slot_life {
+		SLOT_DEAD,
+		SLOT_ALIVE,
+		SLOT_ELSEWHERE, /* alive, but attached by another pin of the hook */
+		SLOT_FOREIGN, /* not a program of ours */
+	} life;
+	__u32 id;       /* of the filter program */
+	__u32 chain_id; /* the same on all actions of a capture; 0: none */
+	pid_t pid; /* of an alive one's helper; 0: in no PID namespace of ours */
+};
+
+/* The captures, and a head that is none of them. */
+#define SLOT_PROGRAMS_MAX (XDPCAP_CAPTURES_MAX + 1)
+
+/*
+ * Look at what is on an action, and change nothing; also without the lock, when
+ * what others are doing just now may be taken for dead. programs has room for
+ * SLOT_PROGRAMS_MAX; slot_looked() is to follow. Returns how many there are, or a negative errno, EPERM
+ * without CAP_SYS_ADMIN.
+ */
+int slot_survey(const struct hook *hook, __u32 action,
+		struct slot_program *programs);
 
 #endif /* XDPCAP_SLOT_H */

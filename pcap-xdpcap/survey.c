@@ -38,13 +38,6 @@
 #define LINKS_MAX   4096
 #define FILTERS_MAX 4096
 
-/* An interface and the program that is attached to it. */
-struct attached {
-	struct survey_link link;
-	__u32 prog;
-	__u32 btf; /* of the program, or 0 */
-};
-
 static long long now(void)
 {
 	struct timespec ts;
@@ -252,8 +245,7 @@ static void find_hooks(struct survey *survey)
  * Programs.
  */
 
-/* The programs that captures put into slots. */
-static bool is_ours(const char *name)
+bool survey_is_captures(const char *name)
 {
 	return !strcmp(name, "xdpcap_filter") || !strcmp(name, "xdpcap_copy") ||
 	       !strcmp(name, "xdpcap_probe");
@@ -290,7 +282,7 @@ static void add_prog(struct survey *survey, const struct bpf_prog_info *info,
 
 	memcpy(prog.name, info->name, sizeof(prog.name));
 	prog.name[sizeof(prog.name) - 1] = '\0';
-	if (is_ours(prog.name))
+	if (survey_is_captures(prog.name))
 		return;
 	for (size_t i = 0; i < survey->nr_hooks; i++) {
 		struct survey_hook *hook = &survey->hooks[i];
@@ -341,59 +333,60 @@ static void find_programs(struct survey *survey)
  * Interfaces.
  */
 
-/* Find out which program an interface has, from its IFLA_XDP. */
-static __u32 attached_prog(struct rtattr *xdp)
+/* Find out which program an interface has, and how, from its IFLA_XDP. */
+static void look_at_xdp(struct survey_link *link, struct rtattr *xdp)
 {
 	struct rtattr *attr = RTA_DATA(xdp);
 	int len = (int)RTA_PAYLOAD(xdp);
-	__u32 id = 0;
 
-	for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len))
+	for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len)) {
 		if (attr->rta_type == IFLA_XDP_PROG_ID ||
 		    attr->rta_type == IFLA_XDP_DRV_PROG_ID ||
 		    attr->rta_type == IFLA_XDP_SKB_PROG_ID)
-			memcpy(&id, RTA_DATA(attr), sizeof(id));
-	return id;
+			memcpy(&link->prog, RTA_DATA(attr), sizeof(link->prog));
+		else if (attr->rta_type == IFLA_XDP_ATTACHED)
+			memcpy(&link->mode, RTA_DATA(attr), sizeof(link->mode));
+	}
 }
 
-/* Whether the program is attached there, itself or to what it extends. */
-static bool is_attached(const struct survey_prog *prog,
-			const struct attached *attached)
+bool survey_is_attached(const struct survey_prog *prog,
+			const struct survey_link *link)
 {
-	return prog->id == attached->prog ||
-	       (prog->target_btf && prog->target_btf == attached->btf);
+	return prog->id == link->prog ||
+	       (prog->target_btf && prog->target_btf == link->btf);
 }
 
 static void add_link(struct survey *survey, struct nlmsghdr *message)
 {
 	struct ifinfomsg *header = NLMSG_DATA(message);
-	struct attached attached = { .link.index = header->ifi_index };
+	struct survey_link link = { .index = header->ifi_index,
+				    .flags = header->ifi_flags };
 	struct bpf_prog_info info;
 	struct rtattr *attr = IFLA_RTA(header);
 	int len = (int)IFLA_PAYLOAD(message);
 
 	for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len)) {
 		if (attr->rta_type == IFLA_IFNAME)
-			snprintf(attached.link.name, sizeof(attached.link.name),
-				 "%.*s", (int)RTA_PAYLOAD(attr),
-				 (char *)RTA_DATA(attr));
+			snprintf(link.name, sizeof(link.name), "%.*s",
+				 (int)RTA_PAYLOAD(attr), (char *)RTA_DATA(attr));
 		else if ((attr->rta_type & NLA_TYPE_MASK) == IFLA_XDP)
-			attached.prog = attached_prog(attr);
+			look_at_xdp(&link, attr);
 	}
-	if (!attached.prog || !is_printable(attached.link.name))
+	if (!link.prog || !is_printable(link.name))
 		return;
-	if (!prog_info(attached.prog, &info, NULL, 0))
-		attached.btf = info.btf_id;
+	if (!prog_info(link.prog, &info, NULL, 0))
+		link.btf = info.btf_id;
+	append(&survey->links, &survey->nr_links, LINKS_MAX, &link, sizeof(link));
 	for (size_t i = 0; i < survey->nr_hooks; i++) {
 		struct survey_hook *hook = &survey->hooks[i];
 		size_t j = 0;
 
 		while (j < hook->nr_progs &&
-		       !is_attached(&hook->progs[j], &attached))
+		       !survey_is_attached(&hook->progs[j], &link))
 			j++;
 		if (j < hook->nr_progs)
-			append(&hook->links, &hook->nr_links, LINKS_MAX,
-			       &attached.link, sizeof(attached.link));
+			append(&hook->links, &hook->nr_links, LINKS_MAX, &link,
+			       sizeof(link));
 	}
 }
 
@@ -553,10 +546,14 @@ static void count_pins(struct survey *survey)
 						    survey->hooks[j].map_id;
 }
 
-void survey_make(struct survey *survey, int ms)
+void survey_make(struct survey *survey, const char *path, int ms)
 {
+	struct stat st;
+
 	memset(survey, 0, sizeof(*survey));
 	survey->deadline = now() + ms * 1000000LL;
+	if (path && !stat(path, &st))
+		look_at_pin(survey, path, &st);
 	find_hooks(survey);
 	if (!survey->nr_hooks)
 		return;
@@ -576,6 +573,7 @@ void survey_free(struct survey *survey)
 		free(survey->hooks[i].links);
 	}
 	free(survey->hooks);
+	free(survey->links);
 	free(survey->filters);
 	memset(survey, 0, sizeof(*survey));
 }

@@ -24,10 +24,14 @@ struct survey_prog {
 	char name[BPF_OBJ_NAME_LEN];
 };
 
-/* An interface that such a program is attached to, or one that it extends. */
+/* An interface with an XDP program. */
 struct survey_link {
 	int index;
 	char name[IF_NAMESIZE];
+	unsigned int flags; /* IFF_UP, ... */
+	__u8 mode;          /* XDP_ATTACHED_DRV, ... */
+	__u32 prog;
+	__u32 btf; /* of the program, or 0 */
 };
 
 /* The most maps of a capture's filter program, and some more than it has. */
@@ -54,6 +58,7 @@ struct survey_hook {
 	__u32 captured; /* bit mask of them, without what dead captures left */
 	struct survey_prog *progs;
 	size_t nr_progs;
+	/* that such a program is attached to, or one that it extends */
 	struct survey_link *links;
 	size_t nr_links;
 };
@@ -61,6 +66,8 @@ struct survey_hook {
 struct survey {
 	struct survey_hook *hooks; /* sorted by path */
 	size_t nr_hooks;
+	struct survey_link *links; /* all of them */
+	size_t nr_links;
 	struct survey_filter *filters;
 	size_t nr_filters;
 	bool progs_known; /* or nr_progs and nr_links are 0 throughout */
@@ -73,9 +80,16 @@ struct survey {
 /*
  * Make a survey, within about so many milliseconds. What was found is there
  * whatever happened. Programs take CAP_SYS_ADMIN; interfaces are those of this
- * network namespace.
+ * network namespace. path, if not NULL, is looked at first, and by that name.
  */
-void survey_make(struct survey *survey, int ms);
+void survey_make(struct survey *survey, const char *path, int ms);
 void survey_free(struct survey *survey);
+
+/* Whether a program with this name is one of those that captures put into slots. */
+bool survey_is_captures(const char *name);
+
+/* Whether the program is attached there, itself or to what it extends. */
+bool survey_is_attached(const struct survey_prog *prog,
+			const struct survey_link *link);
 
 #endif /* XDPCAP_SURVEY_H */

@@ -652,7 +652,10 @@ test_examples_of_the_manual_page() {
 	bpftool map pin pinned "$HOOK2" /sys/fs/bpf/hook2
 	cd "$TMP"
 	xdpcap() {
-		with_xdpcap "$BUILD/xdpcap" --duration 1 "$@"
+		local limit=(--duration 1)
+
+		[ "$1" != hook ] || limit=()
+		with_xdpcap "$BUILD/xdpcap" "${limit[@]}" "$@"
 	}
 	while read -r example; do
 		n=$((n + 1))
