@@ -14,4 +14,4 @@ make -C build --no-print-directory -j"$(nproc)" check-programs </dev/null
 
 tools/run-suites "$PWD/build" \
 	"$PWD"/{tools/lint,tests/translate/run,tests/ring/run,tests/build/run,tests/run} \
-	"$PWD"/tests/{consumers,libpcaps,sanitize,soak,kernels}/run
+	"$PWD"/tests/{package,remote,consumers,libpcaps,sanitize,soak,kernels}/run

@@ -131,8 +131,9 @@ for f in hook interface; do
 		exit 1
 	}
 done
-mapfile -t -O 1 ids < <(bpftool map dump pinned "$hook" |
-	sed -n 's/.*value: //p' | awk '{ printf "%d\n", "0x" $4 $3 $2 $1 }')
+while read -r a b c d; do
+	ids+=($((0x$d$c$b$a)))
+done < <(bpftool map dump pinned "$hook" | sed -n 's/.*value: //p')
 
 say "The sender sends $count packets to each port"
 for i in $(seq $count); do
