@@ -12,6 +12,8 @@ mkdir -p build
 [ -f build/Makefile ] || (cd build && ../configure --quiet)
 make -C build --no-print-directory -j"$(nproc)" check-programs </dev/null
 
+# beside the tests that wait most of the time those that do not, and need no turns
 tools/run-suites "$PWD/build" \
-	"$PWD"/{tools/lint,tests/translate/run,tests/ring/run,tests/build/run,tests/run} \
-	"$PWD"/tests/{package,remote,consumers,libpcaps,sanitize,soak,kernels}/run
+	"$PWD"/tests/run \
+	"$PWD"/tests/{ring,package,remote,consumers,libpcaps,sanitize,soak}/run -- \
+	"$PWD"/tools/lint "$PWD"/tests/{build,translate,kernels}/run
