@@ -50,10 +50,14 @@ static __always_inline struct truth *find_truth(void)
 /* The number at the address at data, or -1 if it has none. */
 static __always_inline long number(const __u8 *data)
 {
+	__u32 seq;
+
 	if (data[0] != SEQ_MARK)
 		return -1;
-	return (data[1] << 24 | data[2] << 16 | data[3] << 8 | data[4]) &
-	       (SEQ_MAX - 1);
+	seq = data[1] << 24 | data[2] << 16 | data[3] << 8 | data[4];
+	/* the mask last: the verifier of Linux 6.1 loses bounds at an "or" */
+	barrier_var(seq);
+	return seq & (SEQ_MAX - 1);
 }
 
 static __always_inline void exchange_addresses(__u8 *data)
@@ -82,6 +86,11 @@ int receiver(struct xdp_md *ctx)
 		bpf_tail_call(ctx, &events_self, 0);
 	}
 	truth->level = 0;
+	/* for the verifier of Linux 6.12, a tail call may have changed the packet */
+	data = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	if (data + HEADERS > end)
+		return XDP_PASS;
 	truth->begun = seq;
 	truth->entered[seq] = bpf_get_smp_processor_id() + 1;
 	switch ((data[PORT_OFFSET] << 8 | data[PORT_OFFSET + 1]) - FIRST_PORT) {
