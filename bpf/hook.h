@@ -107,7 +107,8 @@
 /*
  * Let who captures on the hook see the packet as it came in; to be called first.
  * Does not return if somebody captures: then the packet goes on with the
- * continuation.
+ * continuation. Get ctx->data after it: for the verifier of some kernels, Linux 6.12
+ * among them, a tail call may have changed the packet.
  */
 static inline __attribute__((always_inline)) void xdpcap_enter(struct xdp_md *ctx,
 							       void *hook_map)
