@@ -291,7 +291,7 @@ static int check_filter(const char *text)
 	if (filter_compile(&spec, dead, &program, err, sizeof(err)))
 		puts(err);
 	else
-		free(program.bf_insns);
+		pcap_freecode(&program);
 	pcap_close(dead);
 	return STATUS_OK;
 }

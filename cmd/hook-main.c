@@ -477,22 +477,13 @@ static int parse(const struct command *command, struct arguments *arguments,
 	return -1;
 }
 
-/* libbpf's own messages say less than ours. */
-static int print_nothing(enum libbpf_print_level level, const char *format,
-			 va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
 int hook_main(int argc, char **argv)
 {
 	struct arguments arguments;
 	int status;
 
-	libbpf_set_print(print_nothing);
+	/* libbpf's own messages say less than ours */
+	libbpf_set_print(NULL);
 	if (argc < 2) {
 		fputs(usage, stderr);
 		return STATUS_USAGE;

@@ -313,16 +313,6 @@ static int find_kind(struct capture *capture, __u32 action,
 		strerror(-err));
 }
 
-/* libbpf writes to standard error, which is nobody's here. */
-static int print_nothing(enum libbpf_print_level level, const char *format,
-			 va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
 /* Whether a slot that is captured is that of xdpcap_enter(). */
 static bool is_enter(const struct capture *capture, __u32 slot)
 {
@@ -520,7 +510,8 @@ int capture_attach(struct capture *capture, const struct xdpcap_attach *request,
 	int err;
 
 	test_point("attach-begin");
-	libbpf_set_print(print_nothing);
+	/* libbpf writes to standard error, which is nobody's here */
+	libbpf_set_print(NULL);
 	capture->clock = request->clock;
 	if (hook_open(&capture->hook, request->path, reply))
 		return -1;
