@@ -96,7 +96,7 @@ int census_take(struct census *census, const struct hook *hook)
 		n = hook_slot(hook, i, &census->programs[i]);
 		if (n)
 			return n;
-		if (hook_has_enter(hook) && i == XDPCAP_CONTINUE_SLOT)
+		if (hook_continues(hook, i))
 			continue;
 		n = slot_survey(hook, i, programs);
 		if (n == -EPERM)

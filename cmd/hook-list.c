@@ -20,7 +20,7 @@ static const char *slot_title(__u32 entries, __u32 slot)
 {
 	const struct hook hook = { .max_entries = entries };
 
-	if (hook_has_enter(&hook) && slot == XDPCAP_CONTINUE_SLOT)
+	if (hook_continues(&hook, slot))
 		return "continue";
 	return slot_name(&hook, slot);
 }

@@ -217,8 +217,7 @@ static int create(const struct arguments *arguments, const char *path)
 static void clean_slots(const struct hook *hook)
 {
 	for (__u32 i = 0; i < XDPCAP_ACTIONS_MAX && i < hook->max_entries; i++)
-		if (!hook_has_enter(hook) || i != XDPCAP_CONTINUE_SLOT)
-			slot_clean(hook, i);
+		slot_clean(hook, i);
 }
 
 static int clean_locked(const struct hook *hook)

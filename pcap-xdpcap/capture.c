@@ -244,13 +244,6 @@ static int choose_slots(struct capture *capture,
 	return check_enter(hook, reply);
 }
 
-/* Remove what dead captures have left in a slot that is not to be captured. */
-static void clean_slot(const struct hook *hook, __u32 slot)
-{
-	if (!hook_has_enter(hook) || slot != XDPCAP_CONTINUE_SLOT)
-		slot_clean(hook, slot);
-}
-
 /*
  * Find a place in every slot that is to be captured, before anything is put into
  * one; and remove from the others what dead captures have left.
@@ -262,7 +255,7 @@ static int open_slots(struct capture *capture, __u32 actions,
 
 	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX && a < hook->max_entries; a++) {
 		if (!(actions & 1u << a))
-			clean_slot(hook, a);
+			slot_clean(hook, a);
 		else if (slot_open(hook, &capture->slots[a], a, reply))
 			return -1;
 	}

@@ -243,6 +243,11 @@ bool hook_has_enter(const struct hook *hook)
 	return hook->max_entries == XDPCAP_HOOK_ENTER_ENTRIES;
 }
 
+bool hook_continues(const struct hook *hook, __u32 slot)
+{
+	return hook_has_enter(hook) && slot == XDPCAP_CONTINUE_SLOT;
+}
+
 int hook_slot(const struct hook *hook, __u32 slot, __u32 *id)
 {
 	int err = bpf_map_lookup_elem(hook->fd, &slot, id);

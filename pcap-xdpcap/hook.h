@@ -67,6 +67,9 @@ void hook_unlock(const struct hook *hook);
 /* Whether the hook has slots for xdpcap_enter(); see ring.h. */
 bool hook_has_enter(const struct hook *hook);
 
+/* Whether a slot is the continuation's, with the user's program and no capture. */
+bool hook_continues(const struct hook *hook, __u32 slot);
+
 /*
  * The id of the program in a slot, 0 if the slot is empty. Returns 0, or a
  * negative errno.

@@ -580,7 +580,8 @@ void slot_clean(const struct hook *hook, __u32 action)
 	__u32 head;
 	int fd;
 
-	if (!privileges_can_share() || hook_slot(hook, action, &head) || !head)
+	if (hook_continues(hook, action) || !privileges_can_share() ||
+	    hook_slot(hook, action, &head) || !head)
 		return;
 	fd = open_slots(hook, action, head);
 	if (fd >= 0)

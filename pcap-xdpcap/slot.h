@@ -76,7 +76,10 @@ int slot_put(const struct hook *hook, struct slot *slot, int prog_fd,
  */
 void slot_leave(const struct hook *hook, struct slot *slot);
 
-/* Remove what dead captures have left on an action, as far as that is possible. */
+/*
+ * Remove what dead captures have left on an action, as far as that is possible. The
+ * continuation is left alone.
+ */
 void slot_clean(const struct hook *hook, __u32 action);
 
 /* What is found on an action. */
