@@ -61,6 +61,8 @@ void captures_init(const char *its_hook, const char *its_directory)
 	directory = its_directory;
 	/* helpers become ours, so that their end is noticed */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	/* an application may be told to do something before it has its handler */
+	signal(SIGUSR1, SIG_IGN);
 }
 
 /*
@@ -254,6 +256,8 @@ void capture_stop(struct capture *c, unsigned int processes)
 {
 	send_signal(c, processes, SIGSTOP);
 	c->stopped |= processes;
+	if (processes & HELPER)
+		c->helper_stopped_at = now_ms();
 }
 
 void capture_continue(struct capture *c, unsigned int processes)

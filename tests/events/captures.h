@@ -27,10 +27,11 @@ struct capture {
 	uint32_t asked;            /* commands that were sent */
 	pid_t application, helper; /* 0: not yet known */
 	unsigned int gone, killed,
-		stopped;     /* enum process; the latter two by us */
-	bool has_stopped;    /* the helper, by itself */
-	bool dies, has_died; /* the helper, by itself, at a point */
-	bool drops;          /* it must have dropped packets */
+		stopped;             /* enum process; the latter two by us */
+	long long helper_stopped_at; /* by us, ms */
+	bool has_stopped;            /* the helper, by itself */
+	bool dies, has_died;         /* the helper, by itself, at a point */
+	bool drops;                  /* it must have dropped packets */
 	bool stalled;
 	bool closing;        /* it was told to */
 	const char *refusal; /* part of the message if it may be refused */

@@ -23,6 +23,12 @@
 /* Helpers that attach, change a filter or detach at the same time. */
 #define AT_WORK_MAX 4
 
+/*
+ * How long a helper is stopped at most, ms: its application may wait for it, and
+ * gives up after a minute (REPLY_TIMEOUT in pcap-xdpcap.c).
+ */
+#define STOPPED_MAX 20000
+
 static uint64_t state;
 
 static uint32_t number(uint32_t below)
@@ -90,8 +96,7 @@ static bool busy(void)
 	unsigned int n = 0;
 
 	for (struct capture *c = captures; c < captures + CAPTURES_MAX; c++)
-		n += c->name[0] && !(c->stopped & APPLICATION) && !c->stalled &&
-		     !capture_idle(c);
+		n += c->name[0] && !c->stopped && !c->stalled && !capture_idle(c);
 	return n >= AT_WORK_MAX;
 }
 
@@ -259,6 +264,14 @@ static struct {
 	{ "resume", resume, 8, 0 },
 };
 
+static void continue_long_stopped(void)
+{
+	for (struct capture *c = captures; c < captures + CAPTURES_MAX; c++)
+		if (c->name[0] && c->stopped & HELPER &&
+		    now_ms() - c->helper_stopped_at > STOPPED_MAX)
+			capture_continue(c, HELPER);
+}
+
 static bool one_event(void)
 {
 	struct capture *c = &captures[number(CAPTURES_MAX)];
@@ -349,6 +362,7 @@ void random_events(uint64_t seed, unsigned int count)
 	/* never 0, and far from those beside it */
 	state = (seed + 1) * 0x9e3779b97f4a7c15ULL;
 	while (n < count && !failed && flow_next(flow) < SEQ_MAX - RESERVE) {
+		continue_long_stopped();
 		if (busy() || !one_event()) {
 			captures_poll();
 			continue;
