@@ -312,8 +312,6 @@ static __always_inline void capture(struct xdp_md *ctx)
 	rec->rx_queue = ctx->rx_queue_index;
 	rec->generation = generation;
 	rec->action = action;
-	rec->hook = 0;
-	rec->flags = 0;
 	if (copy_packet(ctx, (__u8 *)(rec + 1), caplen))
 		rec->caplen = 0;
 	count->captured++;

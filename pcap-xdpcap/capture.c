@@ -36,9 +36,6 @@
 #define FREE_TRIES    50
 #define FREE_PAUSE_NS 20000000
 
-/* The generation of the filter that a capture begins with. */
-#define FIRST_GENERATION 1
-
 static const struct sock_filter accept_all[] = {
 	BPF_STMT(BPF_RET | BPF_K, UINT_MAX),
 };
@@ -343,12 +340,10 @@ static int load_copy(struct capture *capture, __u32 action)
 		err = bpf_map__reuse_fd(skel->maps.xdpcap_bell, capture->bell_fd);
 	if (!err)
 		err = bpf_map__reuse_fd(skel->maps.xdpcap_slots, slot->fd);
-	if (is_enter(capture, action))
-		err = err   ?:
-			      bpf_map__reuse_fd(skel->maps.xdpcap_hook,
-						capture->hook.fd);
-	else
-		err = err ?: bpf_map__set_autocreate(skel->maps.xdpcap_hook, false);
+	if (!err && is_enter(capture, action))
+		err = bpf_map__reuse_fd(skel->maps.xdpcap_hook, capture->hook.fd);
+	else if (!err)
+		err = bpf_map__set_autocreate(skel->maps.xdpcap_hook, false);
 	if (!err)
 		err = copy__load(skel);
 	if (!err) {
@@ -476,7 +471,7 @@ static int attach_locked(struct capture *capture,
 		.insns = accept_all,
 		.len = ARRAY_SIZE(accept_all),
 		.snaplen = request->snaplen,
-		.generation = FIRST_GENERATION,
+		.generation = XDPCAP_FIRST_GENERATION,
 		.actions = UINT_MAX,
 	};
 	int fds[XDPCAP_ACTIONS_MAX];

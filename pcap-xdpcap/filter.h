@@ -33,11 +33,10 @@ struct filter {
 };
 
 /*
- * Load the filter for packets with the given action, or, where there is none yet, of
- * the given slot. Returns the program's
- * descriptor, or a negative errno with the reason in why (whysize bytes):
- * EINVAL if the translator refused the filter, what BPF_PROG_LOAD said
- * otherwise.
+ * Load the filter for packets with the given action, or, where there is none yet,
+ * of the given slot. Returns the program's descriptor, or a negative errno with the
+ * reason in why (whysize bytes): EINVAL if the translator refused the filter, what
+ * BPF_PROG_LOAD said otherwise.
  */
 int filter_load(const struct filter_target *target, const struct filter *filter,
 		__u32 action, char *why, size_t whysize);

@@ -44,7 +44,7 @@ int hook_error(const struct hook *hook, struct xdpcap_reply *reply,
 	return -1;
 }
 
-int read_map_info(int fd, struct map_info *info)
+int hook_map_info(int fd, struct map_info *info)
 {
 	const struct {
 		const char *format;
@@ -106,7 +106,7 @@ static int check_map(struct hook *hook, bool owned, struct xdpcap_reply *reply)
 	const char *type;
 	int err;
 
-	err = read_map_info(hook->fd, &info);
+	err = hook_map_info(hook->fd, &info);
 	if (err)
 		return hook_error(
 			hook, reply, XDPCAP_ERROR,

@@ -4,8 +4,8 @@
  * program tail-calls into. Finds out whether a path is one, and looks at and
  * changes its slots. Knows nothing of captures.
  */
-#ifndef XDPCAP_HOOK_H
-#define XDPCAP_HOOK_H
+#ifndef PCAP_XDPCAP_HOOK_H /* bpf/hook.h has the other name */
+#define PCAP_XDPCAP_HOOK_H
 
 #include <stdbool.h>
 #include <linux/types.h>
@@ -37,8 +37,8 @@ int hook_error(const struct hook *hook, struct xdpcap_reply *reply,
 	       enum xdpcap_status status, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* Read it. Returns 0, or a negative errno. */
-int read_map_info(int fd, struct map_info *info);
+/* Read what it says of a map's descriptor. Returns 0, or a negative errno. */
+int hook_map_info(int fd, struct map_info *info);
 
 /*
  * Open the hook that is pinned at path. Refuses what is not a hook, and a hook
@@ -84,4 +84,4 @@ int hook_slot(const struct hook *hook, __u32 slot, __u32 *id);
 int hook_put(const struct hook *hook, __u32 slot, int prog_fd);
 int hook_clear(const struct hook *hook, __u32 slot);
 
-#endif /* XDPCAP_HOOK_H */
+#endif /* PCAP_XDPCAP_HOOK_H */

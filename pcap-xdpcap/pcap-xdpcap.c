@@ -84,6 +84,8 @@
 
 /* What a LINUX_SLL2 header is longer than an Ethernet header. */
 #define SLL2_LONGER		(XDPCAP_SLL2_LEN - ETH_HLEN)
+_Static_assert(SLL2_LONGER == sizeof(((struct xdpcap_record *)0)->sll2),
+    "a record has room for it");
 
 /* Actions by which packets leave the interface that they came in on. */
 #define OUTGOING_ACTIONS \
@@ -176,6 +178,14 @@ struct pcap_xdpcap {
  */
 static int xdpcap_captures;
 
+/* A filter that every packet matches. */
+static struct bpf_insn accept_all = { BPF_RET | BPF_K, 0, 0, UINT_MAX };
+
+/* For a failure that has an errno. */
+#define xdpcap_errno(p, ...)						\
+	pcapint_fmt_errmsg_for_errno((p)->errbuf, PCAP_ERRBUF_SIZE, errno, \
+	    __VA_ARGS__)
+
 static uint64_t
 clock_ns(clockid_t clock)
 {
@@ -206,8 +216,7 @@ xdpcap_find_ancillary(pcap_t *p)
 	px->patch_count = 0;
 	px->patches = calloc(p->fcode.bf_len, sizeof(*px->patches));
 	if (px->patches == NULL) {
-		pcapint_fmt_errmsg_for_errno(p->errbuf, PCAP_ERRBUF_SIZE, errno,
-		    "%s: calloc", p->opt.device);
+		xdpcap_errno(p, "%s: calloc", p->opt.device);
 		return (PCAP_ERROR);
 	}
 	for (i = 0; i < p->fcode.bf_len; i++) {
@@ -303,11 +312,6 @@ xdpcap_filter(pcap_t *p, const struct xdpcap_reader *ring,
 /*
  * The helper: start it, ask it, end it.
  */
-
-/* For a failure that has an errno; it also says what the device is. */
-#define xdpcap_errno(p, ...)						\
-	pcapint_fmt_errmsg_for_errno((p)->errbuf, PCAP_ERRBUF_SIZE, errno, \
-	    __VA_ARGS__)
 
 static const char *
 xdpcap_helper_path(void)
@@ -1079,7 +1083,6 @@ static int
 xdpcap_send_filter(pcap_t *p, struct bpf_insn *insns, u_int len)
 {
 	struct pcap_xdpcap *px = p->priv;
-	static struct bpf_insn accept_all = { BPF_RET | BPF_K, 0, 0, UINT_MAX };
 	const int too_long = len > BPF_MAXINSNS;
 	struct xdpcap_set_filter request = {
 		.type = XDPCAP_SET_FILTER,
@@ -1134,7 +1137,6 @@ static int
 xdpcap_setdirection(pcap_t *p, pcap_direction_t d)
 {
 	struct pcap_xdpcap *px = p->priv;
-	static struct bpf_insn accept_all = { BPF_RET | BPF_K, 0, 0, UINT_MAX };
 	struct bpf_insn *insns, *insn;
 	u_int i;
 	int ret;
@@ -1557,7 +1559,7 @@ xdpcap_attach(pcap_t *p, const char *path, uint32_t actions, uint32_t enter)
 	ret = xdpcap_ask(p, iov, 2, &reply, fds);
 	if (ret == 0) {
 		px->bell_fd = fds[XDPCAP_FD_BELL];
-		px->generation = 1;
+		px->generation = XDPCAP_FIRST_GENERATION;
 		ret = xdpcap_map_memory(p, &reply, fds);
 		xdpcap_set_clock(px);
 	}

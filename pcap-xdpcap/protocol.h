@@ -31,8 +31,11 @@ enum xdpcap_request_type {
 	XDPCAP_LIST, /* first, and alone */
 };
 
+/* The generation of the filter that a capture begins with. */
+#define XDPCAP_FIRST_GENERATION 1
+
 /*
- * Attach to a hook, with a filter of generation 1 that accepts every packet.
+ * Attach to a hook, with a filter of that generation which accepts every packet.
  * The reply carries the descriptors of enum xdpcap_fd.
  */
 struct xdpcap_attach {

@@ -66,9 +66,9 @@ enum xdpcap_clock {
  * A record: this header, then caplen bytes of the packet. Records begin at
  * multiples of 8 and are contiguous: one that starts near the ring's end runs
  * into the slack behind it. Written by the copy program; the consumer makes a
- * LINUX_SLL2 header in place, of the packet's Ethernet header and the record's
- * last 6 bytes, when it delivers the packet, and then looks at none of them
- * again; and a callback may change its packet.
+ * LINUX_SLL2 header in place, of sll2 and the packet's Ethernet header, when it
+ * delivers the packet, and then looks at neither again; and a callback may change
+ * its packet.
  */
 struct xdpcap_record {
 	__u64 commit;     /* the record's position ^ cookie, written last */
@@ -81,8 +81,7 @@ struct xdpcap_record {
 	__u32 generation; /* of the filter that admitted the packet; 0: not
 				 * known, to be filtered again */
 	__u16 action;     /* verdict: the hook's slot */
-	__u16 hook;       /* index of the hook within the capture */
-	__u32 flags;      /* 0 */
+	__u8 sll2[6];     /* what a LINUX_SLL2 header is longer; not written */
 };
 
 /* Of one action on one CPU; written by the programs, plain increments. */

@@ -105,7 +105,7 @@ static bool look_at_map(struct survey_hook *hook, int fd)
 	__u32 len = sizeof(info);
 	struct map_info map;
 
-	if (read_map_info(fd, &map) ||
+	if (hook_map_info(fd, &map) ||
 	    map.map_type != BPF_MAP_TYPE_PROG_ARRAY || map.key_size != 4 ||
 	    map.value_size != 4 || map.max_entries <= XDP_TX ||
 	    (map.owner_prog_type >= 0 && map.owner_prog_type != BPF_PROG_TYPE_XDP) ||

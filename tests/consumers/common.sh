@@ -70,11 +70,6 @@ sent() {
 	frames sent | grep -E "${1:-.}"
 }
 
-# Their UDP payloads in hexadecimal.
-payloads() {
-	sent "$@" | cut -d ' ' -f 3 | cut -c 85-
-}
-
 # tcp_stream PORT FILE: send it through a TCP connection.
 tcp_stream() {
 	local server

@@ -15,8 +15,7 @@
  * A packet's Ethernet source address is this byte, its number (big-endian), and
  * 0; where the verdict is XDP_TX, its destination address in the end.
  */
-#define SEQ_MARK   6
-#define SEQ_OFFSET 7
+#define SEQ_MARK 6
 
 /* The UDP destination port of verdict 0; the others follow. */
 #define FIRST_PORT 4000
