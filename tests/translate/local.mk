@@ -23,7 +23,7 @@ translate_packets = \
 	tests/translate/packets.h
 
 TRANSLATE_CPPFLAGS = $(AM_CPPFLAGS) $(LIBPCAP_CPPFLAGS) \
-	-I$(srcdir)/tests/translate -D_GNU_SOURCE
+	-I$(srcdir)/tests/translate
 
 check_PROGRAMS += \
 	tests/translate/cook \
