@@ -19,7 +19,7 @@ extern "C" {
 #endif
 
 struct pcap_xdpcap_packet {
-	uint64_t ts;      /* ns since the epoch, by the kernel's clock */
+	uint64_t ts;      /* ns since the epoch, of the timestamp type */
 	uint32_t action;  /* verdict, or pcap_xdpcap_enter(): the hook's slot */
 	uint32_t ifindex; /* receiving interface, in its network namespace */
 	uint32_t rx_queue; /* receive queue of that interface */
@@ -66,10 +66,10 @@ PCAP_API int pcap_xdpcap_enter(pcap_t *p);
 
 /*
  * In nonblocking mode, make the descriptor of pcap_get_selectable_fd() readable
- * when a ring holds so many bytes, and not for the first packet; a record takes
- * 48 bytes more than its capture length. At least 1, which is the default, and
- * at most a quarter of a ring, which more is reduced to. From now on. Returns 0,
- * or PCAP_ERROR.
+ * when a ring holds so many bytes, and not for the first packet; a packet takes
+ * 48 bytes more than its capture length, rounded up to a multiple of 8. At least 1,
+ * which is the default, and at most a quarter of a ring, which more is reduced to.
+ * From now on. Returns 0, or PCAP_ERROR.
  */
 PCAP_API int pcap_xdpcap_set_watermark(pcap_t *p, unsigned int bytes);
 

@@ -71,6 +71,7 @@ static void test_pins(int hash)
 	expect("what is pinned then", map_id(second), pinned("hook"));
 	expect("pin elsewhere", -ENOENT, xdpcap_hook_pin(first, in("none/hook")));
 	expect("pin outside", -EPERM, xdpcap_hook_pin(first, "/tmp/hook"));
+	expect("open what is no pin", -EACCES, xdpcap_hook_open("/dev/null"));
 	expect("pin with a dot", -EPERM, xdpcap_hook_pin(first, in("a.b")));
 	expect("pin something else", -EINVAL, xdpcap_hook_pin(hash, in("x")));
 	expect("pin no descriptor", -EINVAL, xdpcap_hook_pin(-1, in("x")));

@@ -37,7 +37,8 @@ int xdpcap_hook_create(unsigned int entries);
 
 /*
  * Open the hook that is pinned at path. Returns a descriptor; -ENOENT if there is
- * no such file, -EINVAL if it is something other than a hook.
+ * no such file, -EINVAL if something other than a hook is pinned there, -EACCES if
+ * it is no pin, or not to be read and written.
  */
 int xdpcap_hook_open(const char *path);
 
@@ -51,7 +52,7 @@ int xdpcap_hook_pin(int fd, const char *path);
 
 /*
  * Remove the pin. Programs that use the hook, and captures, go on. Returns 0;
- * -ENOENT or -EINVAL as xdpcap_hook_open().
+ * -ENOENT, -EINVAL or -EACCES as xdpcap_hook_open().
  */
 int xdpcap_hook_unpin(const char *path);
 
