@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * bench PINS [--quick] [--json FILE] [cost|live]: measures what a capture costs.
- * Started by bench/run.sh in namespaces of its own. This file has the metrics
- * and what the measurements share; cost.c measures inside the XDP program,
- * live.c with traffic.
+ * bench PINS [--quick] [--json FILE] [--files DIR]
+ * [cost|sharing|enter|live|writers]: measures what a capture costs. Started by
+ * bench/run.sh in namespaces of its own. This file has the metrics and what the
+ * measurements share; cost.c, sharing.c and enter.c measure inside the XDP program,
+ * live.c with traffic, and capture.c opens captures.
  */
 #include "bench.h"
 

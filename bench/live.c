@@ -108,7 +108,6 @@ static bool wanted(const struct live *live, enum way way)
 static void tcpdump_start(struct live *live, enum way way, const char *device)
 {
 	struct tcpdump *tcpdump = &live->tcpdumps[way];
-
 	char size[20], hook[300], line[1024] = "";
 	int pipe_fds[2];
 	size_t len = 0;
@@ -165,10 +164,10 @@ static void tcpdump_counts(const struct tcpdump *tcpdump, enum way way,
 	kill(tcpdump->pid, SIGUSR1);
 	do {
 		if (poll(&pfd, 1, 5000) != 1)
-			die("tcpdump does not answer: %s", line);
+			die("%s does not answer: %s", names[way], line);
 		n = read(tcpdump->err_fd, line + len, sizeof(line) - 1 - len);
 		if (n <= 0)
-			die("tcpdump has ended: %s", line);
+			die("%s has ended: %s", names[way], line);
 		len += n;
 		line[len] = 0;
 		end = strstr(line, way == COMMAND ? "@drop " : " by kernel");
@@ -176,7 +175,7 @@ static void tcpdump_counts(const struct tcpdump *tcpdump, enum way way,
 	if (way == COMMAND) {
 		if (sscanf(end, "@drop %*u %u %u %u", &received, &captured,
 			   &dropped) != 3)
-			die("xdpcap says: %s", line);
+			die("%s says: %s", names[way], line);
 		seen->received = received;
 		seen->dropped = dropped;
 		return;
@@ -187,7 +186,7 @@ static void tcpdump_counts(const struct tcpdump *tcpdump, enum way way,
 	    sscanf(end,
 		   "%u packet%*[s] captured, %u packet%*[s] received by filter, %u packet%*[s] dropped by kernel",
 		   &captured, &received, &dropped) != 3)
-		die("tcpdump says: %s", line);
+		die("%s says: %s", names[way], line);
 	seen->received = received;
 	seen->dropped = dropped;
 }
@@ -387,6 +386,70 @@ static double lossless_rate(const struct live *live, enum way way, double flat)
 	return best;
 }
 
+/* Of packets of one size; a value for each round. */
+struct rates {
+	struct samples lossless[WAYS], captured[WAYS];
+	struct samples cpu[WAYS]; /* at CPU_RATE */
+};
+
+static void report_rates(const struct rates *rates, size_t size)
+{
+	metric(&rates->lossless[XDPCAP], "pps", "live_%zu_lossless_pps", size);
+	metric(&rates->lossless[COMMAND], "pps",
+	       "live_%zu_command_lossless_pps", size);
+	metric(&rates->captured[COMMAND], "pps",
+	       "live_%zu_command_captured_pps", size);
+	metric(&rates->cpu[COMMAND], "s", "command_cpu_s_per_mpkt_%zu", size);
+	metric_ratio(&rates->lossless[COMMAND], &rates->lossless[XDPCAP],
+		     "live_%zu_lossless_command_vs_tcpdump", size);
+	metric_ratio(&rates->captured[COMMAND], &rates->captured[XDPCAP],
+		     "live_%zu_captured_command_vs_tcpdump", size);
+	metric_ratio(&rates->cpu[COMMAND], &rates->cpu[XDPCAP],
+		     "cpu_s_per_mpkt_%zu_command_vs_tcpdump", size);
+	metric(&rates->lossless[AFPACKET], "pps",
+	       "live_%zu_afpacket_lossless_pps", size);
+	metric(&rates->lossless[PERF], "pps", "live_%zu_perf_lossless_pps", size);
+	metric_ratio(&rates->lossless[XDPCAP], &rates->lossless[AFPACKET],
+		     "live_%zu_lossless_vs_afpacket", size);
+	metric_ratio(&rates->lossless[XDPCAP], &rates->lossless[PERF],
+		     "live_%zu_lossless_vs_perf", size);
+	metric(&rates->captured[COUNT], "pps", "live_%zu_sent_pps", size);
+	metric(&rates->captured[XDPCAP], "pps", "live_%zu_captured_pps", size);
+	metric(&rates->captured[AFPACKET], "pps",
+	       "live_%zu_afpacket_captured_pps", size);
+	metric(&rates->captured[PERF], "pps", "live_%zu_perf_captured_pps", size);
+	metric_ratio(&rates->captured[XDPCAP], &rates->captured[AFPACKET],
+		     "live_%zu_captured_vs_afpacket", size);
+	metric_ratio(&rates->captured[XDPCAP], &rates->captured[PERF],
+		     "live_%zu_captured_vs_perf", size);
+	metric(&rates->cpu[XDPCAP], "s", "cpu_s_per_mpkt_%zu", size);
+	metric(&rates->cpu[AFPACKET], "s", "afpacket_cpu_s_per_mpkt_%zu", size);
+	metric(&rates->cpu[PERF], "s", "perf_cpu_s_per_mpkt_%zu", size);
+	metric_ratio(&rates->cpu[XDPCAP], &rates->cpu[AFPACKET],
+		     "cpu_s_per_mpkt_%zu_vs_afpacket", size);
+	metric_ratio(&rates->cpu[XDPCAP], &rates->cpu[PERF],
+		     "cpu_s_per_mpkt_%zu_vs_perf", size);
+}
+
+/* One round of one way. */
+static void measure_rates(struct live *live, enum way way, struct rates *rates)
+{
+	/* a GB in a file is enough */
+	double seconds = live->opts->quick || live->opts->files ? 0.2 : 0.6;
+	struct outcome flat, slow;
+
+	attach(live, way);
+	measure(live, way, 0, seconds, &flat);
+	samples_add(&rates->captured[way], flat.captured);
+	if (way == COUNT)
+		return;
+	samples_add(&rates->lossless[way],
+		    flat.lossless ? flat.rate :
+				    lossless_rate(live, way, flat.rate));
+	measure(live, way, CPU_RATE, seconds, &slow);
+	samples_add(&rates->cpu[way], slow.cpu);
+}
+
 static void bench_rates(struct live *live)
 {
 	static const size_t sizes[] = { 64, 512, 1500 };
@@ -395,78 +458,19 @@ static void bench_rates(struct live *live)
 	if (live->opts->files)
 		rounds = live->opts->quick ? 3 : 9;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		struct samples lossless[WAYS] = { 0 }, captured[WAYS] = { 0 },
-			       cpu[WAYS] = { 0 };
-		size_t size = sizes[i];
+		struct rates rates = { 0 };
 
-		live->size = size;
-		frame_fill(live->frame, size);
-		for (int round = 0; round < rounds; round++) {
-			for (enum way way = 0; way < WAYS; way++) {
-				/* a GB in a file is enough */
-				double seconds =
-					live->opts->quick || live->opts->files ?
-						0.2 :
-						0.6;
-				struct outcome flat, slow;
-
-				if (!wanted(live, way))
-					continue;
-				attach(live, way);
-				measure(live, way, 0, seconds, &flat);
-				samples_add(&captured[way], flat.captured);
-				if (way == COUNT)
-					continue;
-				samples_add(&lossless[way],
-					    flat.lossless ?
-						    flat.rate :
-						    lossless_rate(live, way,
-								  flat.rate));
-				measure(live, way, CPU_RATE, seconds, &slow);
-				samples_add(&cpu[way], slow.cpu);
-			}
-		}
-		metric(&lossless[XDPCAP], "pps", "live_%zu_lossless_pps", size);
-		metric(&lossless[COMMAND], "pps",
-		       "live_%zu_command_lossless_pps", size);
-		metric(&captured[COMMAND], "pps",
-		       "live_%zu_command_captured_pps", size);
-		metric(&cpu[COMMAND], "s", "command_cpu_s_per_mpkt_%zu", size);
-		metric_ratio(&lossless[COMMAND], &lossless[XDPCAP],
-			     "live_%zu_lossless_command_vs_tcpdump", size);
-		metric_ratio(&captured[COMMAND], &captured[XDPCAP],
-			     "live_%zu_captured_command_vs_tcpdump", size);
-		metric_ratio(&cpu[COMMAND], &cpu[XDPCAP],
-			     "cpu_s_per_mpkt_%zu_command_vs_tcpdump", size);
-		metric(&lossless[AFPACKET], "pps",
-		       "live_%zu_afpacket_lossless_pps", size);
-		metric(&lossless[PERF], "pps", "live_%zu_perf_lossless_pps",
-		       size);
-		metric_ratio(&lossless[XDPCAP], &lossless[AFPACKET],
-			     "live_%zu_lossless_vs_afpacket", size);
-		metric_ratio(&lossless[XDPCAP], &lossless[PERF],
-			     "live_%zu_lossless_vs_perf", size);
-		metric(&captured[COUNT], "pps", "live_%zu_sent_pps", size);
-		metric(&captured[XDPCAP], "pps", "live_%zu_captured_pps", size);
-		metric(&captured[AFPACKET], "pps",
-		       "live_%zu_afpacket_captured_pps", size);
-		metric(&captured[PERF], "pps", "live_%zu_perf_captured_pps",
-		       size);
-		metric_ratio(&captured[XDPCAP], &captured[AFPACKET],
-			     "live_%zu_captured_vs_afpacket", size);
-		metric_ratio(&captured[XDPCAP], &captured[PERF],
-			     "live_%zu_captured_vs_perf", size);
-		metric(&cpu[XDPCAP], "s", "cpu_s_per_mpkt_%zu", size);
-		metric(&cpu[AFPACKET], "s", "afpacket_cpu_s_per_mpkt_%zu", size);
-		metric(&cpu[PERF], "s", "perf_cpu_s_per_mpkt_%zu", size);
-		metric_ratio(&cpu[XDPCAP], &cpu[AFPACKET],
-			     "cpu_s_per_mpkt_%zu_vs_afpacket", size);
-		metric_ratio(&cpu[XDPCAP], &cpu[PERF],
-			     "cpu_s_per_mpkt_%zu_vs_perf", size);
+		live->size = sizes[i];
+		frame_fill(live->frame, live->size);
+		for (int round = 0; round < rounds; round++)
+			for (enum way way = 0; way < WAYS; way++)
+				if (wanted(live, way))
+					measure_rates(live, way, &rates);
+		report_rates(&rates, live->size);
 		for (enum way way = 0; way < WAYS; way++) {
-			samples_free(&lossless[way]);
-			samples_free(&captured[way]);
-			samples_free(&cpu[way]);
+			samples_free(&rates.lossless[way]);
+			samples_free(&rates.captured[way]);
+			samples_free(&rates.cpu[way]);
 		}
 	}
 }
