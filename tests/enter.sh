@@ -133,20 +133,11 @@ test_killed_helper_leaves_the_way_open() {
 	stop arrived
 }
 
-# refused DEVICE PATTERN
-refused() {
-	local message
-
-	message=$(with_xdpcap "$BUILD/tests/open" "$1") &&
-		fail "a capture was possible: $message"
-	contains "message" "$2" "$message"
-}
-
 test_without_a_continuation() {
 	enter_up
 	bpftool map delete pinned "$HOOK" key 6 0 0 0
-	refused "xdpcap:$HOOK@enter" \
-		"PCAP_ERROR: xdpcap:$HOOK: cannot capture enter: slot 6 is empty"
+	fails PCAP_ERROR "xdpcap:$HOOK@enter" \
+		"xdpcap:$HOOK: cannot capture enter: slot 6 is empty"
 	[ -z "$(hook_slots)" ] || fail "in the hook: $(hook_slots)"
 	# the actions can be captured all the same
 	DEVICE=xdpcap:$HOOK@pass capture a udp
@@ -157,16 +148,17 @@ test_without_a_continuation() {
 
 test_hook_without_enter() {
 	network_up
-	refused "xdpcap:$HOOK@enter" \
-		"PCAP_ERROR_NO_SUCH_DEVICE: xdpcap:$HOOK: no action enter: the hook has 5 entries, one with xdpcap_enter() has 7"
-	refused "xdpcap:$HOOK@drop,enter" "no action enter"
+	fails PCAP_ERROR_NO_SUCH_DEVICE "xdpcap:$HOOK@enter" \
+		"xdpcap:$HOOK: no action enter: the hook has 5 entries, one with xdpcap_enter() has 7"
+	fails PCAP_ERROR_NO_SUCH_DEVICE "xdpcap:$HOOK@drop,enter" \
+		"xdpcap:$HOOK: no action enter"
 }
 
 test_enter_by_its_number() {
 	enter_up
-	refused "xdpcap:$HOOK@5" \
-		"PCAP_ERROR_NO_SUCH_DEVICE: xdpcap:$HOOK: no action 5: the hook has 5, and enter"
-	refused "xdpcap:$HOOK@6" "no action 6"
+	fails PCAP_ERROR_NO_SUCH_DEVICE "xdpcap:$HOOK@5" \
+		"xdpcap:$HOOK: no action 5: the hook has 5, and enter"
+	fails PCAP_ERROR_NO_SUCH_DEVICE "xdpcap:$HOOK@6" "xdpcap:$HOOK: no action 6"
 }
 
 # The program by itself, as somebody attaches it who does not want enter.
