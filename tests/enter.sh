@@ -133,6 +133,31 @@ test_killed_helper_leaves_the_way_open() {
 	stop arrived
 }
 
+# What the hook takes is tried in it, and then the packets go on all the same: also
+# if that is what is left of a helper.
+test_trying_the_hook_leaves_the_way_open() {
+	local helper=$HELPER
+
+	enter_up
+	sniff arrived "$NS_B" "$IF_B" udp
+	HELPER=$TMP/helper
+	printf '#!/bin/sh\nXDPCAP_TEST_DIE=attach-probe exec %s\n' \
+		"$BUILD/xdpcap-helper-test" >"$HELPER"
+	chmod 755 "$HELPER"
+	refused "xdpcap:$HOOK@enter" "xdpcap-helper has ended"
+	hook_slots | grep -q '^05 ' || fail "in the hook: $(hook_slots)"
+	traffic -c 10 -p 4000
+	wait_frames arrived 10
+	same "time to live" $LEFT_TTL "$(ttls arrived)"
+	HELPER=$helper
+	DEVICE=xdpcap:$HOOK@enter capture a udp
+	traffic -c 10 -p 4000
+	wait_frames a 10
+	wait_frames arrived 20
+	stop a
+	stop arrived
+}
+
 # refused DEVICE PATTERN
 refused() {
 	local message
