@@ -627,28 +627,35 @@ int capture_set_filter(struct capture *capture,
 	return err;
 }
 
+/* Take our programs out of their slots, and only ours. */
+static void leave_slots(struct capture *capture)
+{
+	/* the programs must go, also if the lock cannot be had */
+	const bool locked = !hook_lock(&capture->hook);
+
+	test_point("detach-locked");
+	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++)
+		slot_leave(&capture->hook, &capture->slots[a]);
+	if (locked)
+		hook_unlock(&capture->hook);
+	slot_looked();
+}
+
 void capture_detach(struct capture *capture)
 {
 	int maps[] = { capture->rings_fd, capture->ctl_fd, capture->handoff_fd,
 		       capture->bell_fd, capture->chain_fd };
+	bool is_in = false;
 
-	if (capture->hook.fd >= 0) {
+	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++)
+		is_in |= capture->slots[a].filter_id != 0;
+	if (is_in) {
 		test_point("detach-begin");
-		/* the programs must go, also if the lock cannot be had */
-		bool locked = !hook_lock(&capture->hook);
-
-		test_point("detach-locked");
-		for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++) {
-			if (capture->slots[a].fd < 0)
-				continue;
-			slot_leave(&capture->hook, &capture->slots[a]);
-			slot_close(&capture->slots[a]);
-		}
-		if (locked)
-			hook_unlock(&capture->hook);
-		slot_looked();
+		leave_slots(capture);
 		test_point("detach-done");
 	}
+	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++)
+		slot_close(&capture->slots[a]);
 	close_all(maps, ARRAY_SIZE(maps));
 	hook_close(&capture->hook);
 	capture_init(capture);
