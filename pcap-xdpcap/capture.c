@@ -259,37 +259,69 @@ static int open_slots(struct capture *capture, __u32 actions,
 	return 0;
 }
 
-/*
- * Find out which kind of program the hook takes, by trying one that does nothing
- * but return the verdict.
- */
-static int find_kind(struct capture *capture, __u32 action,
-		     struct xdpcap_reply *reply)
+/* Whether a slot that is captured is that of xdpcap_enter(). */
+static bool is_enter(const struct capture *capture, __u32 slot)
 {
-	const struct bpf_insn probe[] = {
+	return hook_has_enter(&capture->hook) && slot == XDPCAP_ENTER_SLOT;
+}
+
+/*
+ * Load a program that is nothing to a slot's packets: it returns the verdict; or,
+ * before there is one, goes on with the program, as a capture does. Returns a
+ * descriptor, or a negative errno.
+ */
+static int load_probe(const struct capture *capture, __u32 slot, size_t kind)
+{
+	const struct bpf_insn verdict[] = {
 		{ .code = BPF_ALU | BPF_MOV | BPF_K,
 		  .dst_reg = BPF_REG_0,
-		  .imm = (__s32)action },
+		  .imm = (__s32)slot },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
+	/* the first argument of the call is the program's own */
+	const struct bpf_insn proceed[] = {
+		{ .code = BPF_LD | BPF_DW | BPF_IMM,
+		  .dst_reg = BPF_REG_2,
+		  .src_reg = BPF_PSEUDO_MAP_FD,
+		  .imm = capture->hook.fd },
+		{ 0 },
+		{ .code = BPF_ALU | BPF_MOV | BPF_K,
+		  .dst_reg = BPF_REG_3,
+		  .imm = XDPCAP_CONTINUE_SLOT },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_tail_call },
+		{ .code = BPF_ALU | BPF_MOV | BPF_K,
+		  .dst_reg = BPF_REG_0,
+		  .imm = XDP_ABORTED },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	const bool enter = is_enter(capture, slot);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts,
+		    .expected_attach_type = kinds[kind].attach_type,
+		    .prog_flags = kinds[kind].prog_flags, );
+
+	return bpf_prog_load(BPF_PROG_TYPE_XDP, "xdpcap_probe", "Dual BSD/GPL",
+			     enter ? proceed : verdict,
+			     enter ? ARRAY_SIZE(proceed) : ARRAY_SIZE(verdict),
+			     &opts);
+}
+
+/* Find out which kind of program the hook takes, by trying one that does nothing. */
+static int find_kind(struct capture *capture, __u32 slot,
+		     struct xdpcap_reply *reply)
+{
 	int fd, err = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		LIBBPF_OPTS(bpf_prog_load_opts, opts,
-			    .expected_attach_type = kinds[i].attach_type,
-			    .prog_flags = kinds[i].prog_flags, );
-
-		fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "xdpcap_probe",
-				   "Dual BSD/GPL", probe, ARRAY_SIZE(probe),
-				   &opts);
+		fd = load_probe(capture, slot, i);
 		if (fd == -EPERM)
 			return bpf_failed(capture, reply, "load an XDP program",
 					  fd);
 		if (fd < 0) {
-			err = fd; /* a kind that this kernel does not know */
+			/* one that this kernel does not know, or the hook not take */
+			err = fd;
 			continue;
 		}
-		err = slot_try(&capture->hook, &capture->slots[action], fd);
+		err = slot_try(&capture->hook, &capture->slots[slot], fd);
 		close(fd);
 		if (!err) {
 			capture->prog_flags = kinds[i].prog_flags;
@@ -301,12 +333,6 @@ static int find_kind(struct capture *capture, __u32 action,
 		&capture->hook, reply, XDPCAP_ERROR,
 		"the hook takes no XDP program of any kind that this version knows: %s",
 		strerror(-err));
-}
-
-/* Whether a slot that is captured is that of xdpcap_enter(). */
-static bool is_enter(const struct capture *capture, __u32 slot)
-{
-	return hook_has_enter(&capture->hook) && slot == XDPCAP_ENTER_SLOT;
 }
 
 /* Load the copy program for an action and put it into the private PROG_ARRAY. */
@@ -596,28 +622,35 @@ int capture_set_filter(struct capture *capture,
 	return err;
 }
 
+/* Take our programs out of their slots, and only ours. */
+static void leave_slots(struct capture *capture)
+{
+	/* the programs must go, also if the lock cannot be had */
+	const bool locked = !hook_lock(&capture->hook);
+
+	test_point("detach-locked");
+	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++)
+		slot_leave(&capture->hook, &capture->slots[a]);
+	if (locked)
+		hook_unlock(&capture->hook);
+	slot_looked();
+}
+
 void capture_detach(struct capture *capture)
 {
 	int maps[] = { capture->rings_fd, capture->ctl_fd, capture->handoff_fd,
 		       capture->bell_fd, capture->chain_fd };
+	bool is_in = false;
 
-	if (capture->hook.fd >= 0) {
+	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++)
+		is_in |= capture->slots[a].filter_id != 0;
+	if (is_in) {
 		test_point("detach-begin");
-		/* the programs must go, also if the lock cannot be had */
-		bool locked = !hook_lock(&capture->hook);
-
-		test_point("detach-locked");
-		for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++) {
-			if (capture->slots[a].fd < 0)
-				continue;
-			slot_leave(&capture->hook, &capture->slots[a]);
-			slot_close(&capture->slots[a]);
-		}
-		if (locked)
-			hook_unlock(&capture->hook);
-		slot_looked();
+		leave_slots(capture);
 		test_point("detach-done");
 	}
+	for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++)
+		slot_close(&capture->slots[a]);
 	close_all(maps, ARRAY_SIZE(maps));
 	hook_close(&capture->hook);
 	capture_init(capture);

@@ -21,9 +21,21 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-/* How long to wait for another process that changes the same hook. */
-#define LOCK_TRIES    500
-#define LOCK_PAUSE_NS 10000000
+/*
+ * How long to wait for others that change the same hook, ms. One that leaves all
+ * actions beside seven others takes two seconds on a busy machine, as for each entry
+ * that is emptied the kernel waits for all CPUs to be done with what was there
+ * (bpf_arch_poke_desc_update()); and all may leave at the same time.
+ */
+#define LOCK_PATIENCE 20000
+
+/*
+ * How often to look. Who has waited for LOCK_LONG ms looks more often, so that those
+ * who come later seldom overtake him.
+ */
+#define LOCK_PAUSE_NS      10000000
+#define LOCK_LONG          1000
+#define LOCK_LONG_PAUSE_NS 1000000
 
 int hook_error(const struct hook *hook, struct xdpcap_reply *reply,
 	       enum xdpcap_status status, const char *format, ...)
@@ -219,18 +231,31 @@ void hook_close(struct hook *hook)
 	hook->dir_fd = -1;
 }
 
+static long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
 int hook_lock(const struct hook *hook)
 {
-	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+	const long long begin = now_ms();
+	struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+	long long waited;
 
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (!flock(hook->dir_fd, LOCK_EX | LOCK_NB))
-			return 0;
+	while (flock(hook->dir_fd, LOCK_EX | LOCK_NB)) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
+		waited = now_ms() - begin;
+		if (waited > LOCK_PATIENCE)
+			return -EWOULDBLOCK;
+		if (waited > LOCK_LONG)
+			pause.tv_nsec = LOCK_LONG_PAUSE_NS;
 		nanosleep(&pause, NULL);
 	}
-	return -EWOULDBLOCK;
+	return 0;
 }
 
 void hook_unlock(const struct hook *hook)

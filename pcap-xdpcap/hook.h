@@ -58,8 +58,8 @@ void hook_close(struct hook *hook);
 
 /*
  * Take the lock that serialises attach, filter change and detach: flock() on
- * the directory of the pin. Waits for some seconds. Returns 0, or a negative
- * errno, EWOULDBLOCK if another process held it all that time.
+ * the directory of the pin. Waits for 20 seconds. Returns 0, or a negative
+ * errno, EWOULDBLOCK if others held it all that time.
  */
 int hook_lock(const struct hook *hook);
 void hook_unlock(const struct hook *hook);

@@ -250,8 +250,11 @@ static int look(const struct hook *hook, __u32 action, __u32 id, bool wait,
 	err = bpf_obj_get_info_by_fd(member->fd, &info, &len);
 	if (err)
 		return err;
-	/* left by a capture that died when it tried what the hook takes */
-	if (!strcmp(info.name, "xdpcap_probe") && !info.nr_map_ids)
+	/*
+	 * Left by a capture that died when it tried what the hook takes; before the
+	 * program, it has the hook for its map.
+	 */
+	if (!strcmp(info.name, "xdpcap_probe") && info.nr_map_ids <= 1)
 		return 0;
 	member->life = SLOT_FOREIGN;
 	if (strcmp(info.name, "xdpcap_filter") != 0 ||

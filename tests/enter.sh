@@ -133,6 +133,30 @@ test_killed_helper_leaves_the_way_open() {
 	stop arrived
 }
 
+# What the hook takes is tried in it, and then the packets go on all the same: also
+# if that is what is left of a helper.
+test_trying_the_hook_leaves_the_way_open() {
+	local helper=$HELPER message
+
+	enter_up
+	sniff arrived "$NS_B" "$IF_B" udp
+	helper_with XDPCAP_TEST_DIE=attach-probe
+	message=$(with_xdpcap "$BUILD/tests/open" "xdpcap:$HOOK@enter") &&
+		fail "a capture was possible: $message"
+	contains "message" "xdpcap-helper has ended" "$message"
+	hook_slots | grep -q '^05 ' || fail "in the hook: $(hook_slots)"
+	traffic -c 10 -p 4000
+	wait_frames arrived 10
+	same "time to live" $LEFT_TTL "$(ttls arrived)"
+	HELPER=$helper
+	DEVICE=xdpcap:$HOOK@enter capture a udp
+	traffic -c 10 -p 4000
+	wait_frames a 10
+	wait_frames arrived 20
+	stop a
+	stop arrived
+}
+
 test_without_a_continuation() {
 	enter_up
 	bpftool map delete pinned "$HOOK" key 6 0 0 0

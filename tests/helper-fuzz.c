@@ -39,8 +39,11 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-/* The helper answers, and ends, in this time, ms: this machine may be busy. */
-#define TIMEOUT 20000
+/*
+ * The helper answers, and ends, in this time, ms: this machine may be busy, and it
+ * waits for others.
+ */
+#define TIMEOUT 60000
 
 /* The kernel's limit for one message. */
 #define FDS_MAX 253

@@ -187,18 +187,25 @@ two_helpers() {
 	[ "$(helpers | wc -l)" = 2 ]
 }
 
-# As of a capture for statistics, when the one that it was for begins.
+# As of a capture for statistics, when the one that it was for begins. What is waited
+# for it may be over on a busy machine.
 test_without_cap_sys_admin_a_hook_may_get_free() {
 	local opening
 
 	open_to_members "$ALL"
 	hook_for_members
-	capture a udp
-	opens "${member[@]}" &
-	opening=$!
-	wait_for 10 two_helpers
-	stop a
-	wait $opening
+	for _ in 1 2 3 4 5; do
+		capture a udp
+		with_xdpcap "${member[@]}" "$BUILD/tests/open" "xdpcap:$HOOK" \
+			>"$TMP/open" &
+		opening=$!
+		wait_for 20 two_helpers || :
+		stop a
+		! wait $opening || return 0
+		contains "message" "busy: action aborted is already captured" \
+			"$(cat "$TMP/open")"
+	done
+	fail "$(cat "$TMP/open")"
 }
 
 # But not for a capture that is the application's own.
@@ -207,13 +214,55 @@ test_captures_of_one_application_do_not_wait_for_each_other() {
 
 	open_to_members "$ALL"
 	hook_for_members
-	begin=${EPOCHREALTIME/./}
-	with_xdpcap "${member[@]}" "$BUILD/tests/open" "xdpcap:$HOOK" "xdpcap:$HOOK" \
-		"xdpcap:$HOOK" "xdpcap:$HOOK" "xdpcap:$HOOK" >"$TMP/open" &&
-		fail "a second capture was possible"
-	took=$(((${EPOCHREALTIME/./} - begin) / 1000))
-	same "busy" 4 "$(grep -c ' busy: ' "$TMP/open")"
-	[ $took -lt 3500 ] || fail "it took $took ms"
+	# four times a second, if they did; on a busy machine it may take as long
+	for _ in 1 2 3 4 5; do
+		begin=${EPOCHREALTIME/./}
+		with_xdpcap "${member[@]}" "$BUILD/tests/open" "xdpcap:$HOOK" \
+			"xdpcap:$HOOK" "xdpcap:$HOOK" "xdpcap:$HOOK" \
+			"xdpcap:$HOOK" >"$TMP/open" &&
+			fail "a second capture was possible"
+		took=$(((${EPOCHREALTIME/./} - begin) / 1000))
+		same "busy" 4 "$(grep -c ' busy: ' "$TMP/open")"
+		[ $took -ge 3500 ] || return 0
+	done
+	fail "it took $took ms"
+}
+
+# It belongs to who may read the pin's directory. Others say so in the end; what is
+# attached goes on, and goes.
+test_who_holds_the_lock_keeps_others_off() {
+	local opening begin took status=0
+
+	network_up
+	DEVICE=xdpcap:$HOOK@drop capture a udp
+	DEVICE=xdpcap:$HOOK@pass capture b udp
+	exec 8<"$BPFDIR"
+	flock 8
+	begin=$SECONDS
+	with_xdpcap "$BUILD/tests/open" "xdpcap:$HOOK" >"$TMP/open" 8<&- &
+	opening=$!
+	kill -KILL "${PID[a]}"
+	traffic -c 20 -p 4001,4002 -w "$TMP/sent.pcap"
+	wait_frames b 10
+	ended a
+	wait $opening || status=$?
+	took=$((SECONDS - begin))
+	same "exit status" 1 $status
+	contains "message" \
+		"PCAP_ERROR: xdpcap:$HOOK: busy: cannot lock the hook's directory: Resource temporarily unavailable" \
+		"$(cat "$TMP/open")"
+	# once, and not again to detach what was not attached
+	[ $took -ge 20 ] && [ $took -lt 38 ] || fail "it took $took s"
+	wait_for 30 one_helper || fail "the helper has not gone"
+	same "slots in use" 02 "$(hook_slots | cut -d ' ' -f 1)"
+	flock -u 8
+	exec 8<&-
+	stop b
+	same_frames sent b "$(port 4002)"
+}
+
+one_helper() {
+	[ "$(helpers | wc -l)" = 1 ]
 }
 
 test_member_captures_actions_that_others_do_not() {
@@ -338,7 +387,7 @@ test_forbidden_system_call_ends_the_capture() {
 # fuzz_helper COMMAND...
 fuzz_helper() {
 	install -d -m 777 "$TMP/fuzz"
-	timeout 200 "$@" "$BUILD/tests/helper-fuzz" -n 4 "$HELPER" "$HOOK" \
+	timeout 500 "$@" "$BUILD/tests/helper-fuzz" -n 4 "$HELPER" "$HOOK" \
 		"$TMP/fuzz" | tee "$TMP/fuzz.out"
 	# or else it has tested nothing
 	[[ $(tail -n 1 "$TMP/fuzz.out") =~ ^[0-9]{5,}\ requests,\ [0-9]{3,}\ helpers,\ [0-9]{2,}\ attached,\ [0-9]{2,}\ filters\ in\ the\ kernel ]] ||
