@@ -185,12 +185,6 @@ on_kernel_without() {
 	helper_with "LD_PRELOAD=$BUILD/tests/oldkernel.so" "OLDKERNEL=$1"
 }
 
-# The clocks that the copy programs read.
-clocks() {
-	bpftool prog dump xlated name xdpcap_copy |
-		sed -n 's/.*call \(bpf_ktime_get_[a-z_]*\).*/\1/p' | sort -u
-}
-
 test_timestamps_are_the_wall_clock_without_the_tai_clock() {
 	on_kernel_without tai
 	network_up
@@ -311,7 +305,7 @@ test_killed_tcpdump_leaves_the_hook_empty() {
 	wait_frames a 10
 	! hook_empty || fail "the hook is empty during the capture"
 	kill -KILL "${PID[a]}"
-	wait_for 2 hook_empty || fail "after 2 s the hook has $(hook_slots)"
+	wait_for 10 hook_empty || fail "after 10 s the hook has $(hook_slots)"
 	ended a
 }
 
@@ -359,7 +353,7 @@ test_killed_helper_ends_the_capture() {
 
 	# the filter programs are still there, but soon nothing is copied any more
 	! hook_empty || fail "there is no filter program in the hook"
-	wait_for 2 copies_nothing || fail "it still copies: $(counters)"
+	wait_for 10 copies_nothing || fail "it still copies: $(counters)"
 	stop b
 	sniff b "$NS_B" "$IF_B" udp
 	traffic -c 10 -p 4002 -w "$TMP/sent.pcap"
