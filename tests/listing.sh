@@ -78,6 +78,22 @@ test_dead_captures_are_not_said_to_be_captures() {
 	stop d
 }
 
+# Nor what somebody else has put into a slot; who may not look at programs cannot know.
+test_other_programs_are_not_said_to_be_captures() {
+	local what="XDP hook xdpcap_hook"
+
+	network_up
+	bpftool map update pinned "$HOOK" key 3 0 0 0 value pinned "$PROG"
+	same "as root" "$(devices "$HOOK" "$what of example")" "$(list)"
+	chmod 666 "$HOOK"
+	cp "$BUILD/xdpcap-helper" /run/netns/xdpcap-helper
+	HELPER=/run/netns/xdpcap-helper
+	same "as nobody" "$(devices "$HOOK" "$what" tx)" \
+		"$(list setpriv --reuid 65534 --regid 65534 --clear-groups)"
+	rm "$HELPER"
+	bpftool map delete pinned "$HOOK" key 3 0 0 0
+}
+
 # Where the way to continue is no capture.
 test_hook_with_a_slot_before_the_program() {
 	network_pair
