@@ -110,6 +110,13 @@ _Static_assert(SLL2_LONGER == sizeof(((struct xdpcap_record *)0)->sll2),
 #define SNAPSHOT_SPREAD		50000
 #define SNAPSHOT_TRIES		3
 
+/*
+ * Two clocks are compared up to so many times, until one of them has been read
+ * twice, before and after the other, within this time, ns.
+ */
+#define CLOCK_TRIES		5
+#define CLOCK_SPREAD		5000
+
 /* A ring, as its one reader sees it. */
 struct xdpcap_reader {
 	u_char *base;		/* the ring, followed by its slack */
@@ -798,24 +805,51 @@ xdpcap_release_due(const struct pcap_xdpcap *px, const struct xdpcap_reader *rin
 	return (ring->pos - ring->released >= px->ring_size / 16);
 }
 
+/*
+ * The offset from a clock to the wall clock, and how long it took to find out, ns:
+ * this process may be kept from running between two readings.
+ */
+static int64_t
+xdpcap_clock_offset(clockid_t clock, uint64_t *spread)
+{
+	uint64_t before, wall, after;
+	int64_t offset = 0;
+	int tries;
+
+	*spread = UINT64_MAX;
+	for (tries = 0; tries < CLOCK_TRIES && *spread > CLOCK_SPREAD; tries++) {
+		before = clock_ns(clock);
+		wall = clock_ns(CLOCK_REALTIME);
+		after = clock_ns(clock);
+		if (after - before >= *spread)
+			continue;
+		*spread = after - before;
+		offset = (int64_t)(wall - before - *spread / 2);
+	}
+	return (offset);
+}
+
 /* The offset from the records' clock to the wall clock, which may have changed. */
 static void
 xdpcap_set_clock(struct pcap_xdpcap *px)
 {
+	uint64_t spread;
 	int64_t offset;
 
 	if (px->unsynced && px->ts_offset != 0)
 		return;
 	if (px->clock == XDPCAP_CLOCK_TAI) {
-		/* whole seconds; the rest is the time between the two calls */
-		offset = (int64_t)(clock_ns(CLOCK_TAI) - clock_ns(CLOCK_REALTIME));
-		offset = (offset + (offset < 0 ? -1 : 1) * (NS_PER_S / 2)) /
-		    NS_PER_S * NS_PER_S;
-		px->ts_offset = -offset;
-	} else {
-		px->ts_offset = (int64_t)(clock_ns(CLOCK_REALTIME) -
-		    clock_ns(CLOCK_MONOTONIC));
+		/* whole seconds */
+		offset = xdpcap_clock_offset(CLOCK_TAI, &spread);
+		px->ts_offset = (offset + (offset < 0 ? -1 : 1) *
+		    (NS_PER_S / 2)) / NS_PER_S * NS_PER_S;
+		return;
 	}
+	/* no other one only because it cannot be known more exactly */
+	offset = xdpcap_clock_offset(CLOCK_MONOTONIC, &spread);
+	if (px->ts_offset == 0 ||
+	    (uint64_t)llabs(offset - px->ts_offset) > spread)
+		px->ts_offset = offset;
 }
 
 /*

@@ -510,6 +510,14 @@ static bool is_left_over(const struct survey *survey, __u32 id)
 	return head;
 }
 
+/* Whether the program in a slot is known to be no capture's. */
+static bool is_foreign(__u32 id)
+{
+	struct bpf_prog_info info;
+
+	return !prog_info(id, &info, NULL, 0) && !survey_is_captures(info.name);
+}
+
 static void find_captures(struct survey *survey)
 {
 	for (size_t i = 0; i < survey->nr_hooks && survey->nr_filters; i++)
@@ -518,7 +526,7 @@ static void find_captures(struct survey *survey)
 		struct survey_hook *hook = &survey->hooks[i];
 
 		for (__u32 a = 0; a < XDPCAP_ACTIONS_MAX; a++)
-			if (hook->slots[a] &&
+			if (hook->slots[a] && !is_foreign(hook->slots[a]) &&
 			    !is_left_over(survey, hook->slots[a]))
 				hook->captured |= 1u << a;
 		/* which holds the user's program */

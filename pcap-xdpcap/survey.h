@@ -55,7 +55,7 @@ struct survey_hook {
 	long owner_prog_type; /* BPF_PROG_TYPE_XDP; -1: it has no owner yet */
 	size_t nr_pins;       /* of this map, that were found */
 	__u32 slots[XDPCAP_ACTIONS_MAX]; /* ids of the programs in there, or 0 */
-	__u32 captured; /* bit mask of them, without what dead captures left */
+	__u32 captured; /* bit mask of them, but for what is known to be dead or others' */
 	struct survey_prog *progs;
 	size_t nr_progs;
 	/* that such a program is attached to, or one that it extends */

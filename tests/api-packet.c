@@ -2,6 +2,7 @@
 /* Tests of the API: what is known of a packet, and of those that there was no room for. */
 #include "api.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -281,6 +282,7 @@ static void check_times(int precision, int type)
 			      ts <= after + CLOCK_SLACK,
 		      "packet %u: %lld, sent at %lld, received by %lld", i, ts,
 		      before, after);
+		/* of one tick, it is the same */
 		CHECK(!i || got.packets[i].ts > got.packets[i - 1].ts - !!coarse,
 		      "packet %u is not later than the one before", i);
 		CHECK(got.packets[i].ts % NS_PER_S < NS_PER_S / unit,
@@ -352,6 +354,38 @@ static void low_precision_is_of_the_tick(void)
 	CHECK(different < 100, "%u different times of 200 packets", different);
 	free_packets(&got);
 	close_capture(p);
+}
+
+/* How often yet to keep the process from running while it looks at the wall clock. */
+static int delays;
+
+/* In place of the C library's, for libpcap as well. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	static int (*next)(clockid_t, struct timespec *);
+	const bool delayed = clock == CLOCK_REALTIME && delays > 0;
+	int ret;
+
+	if (!next)
+		*(void **)&next = dlsym(RTLD_NEXT, "clock_gettime");
+	if (delayed) {
+		delays--;
+		sleep_ms(20);
+	}
+	ret = next(clock, ts);
+	if (delayed)
+		sleep_ms(20);
+	return ret;
+}
+
+/* The offset between the clocks is right all the same. */
+static void timestamps_when_others_run(void)
+{
+	delays = 3;
+	check_times(PCAP_TSTAMP_PRECISION_NANO, PCAP_TSTAMP_HOST_HIPREC_UNSYNCED);
+	delays = 3;
+	check_times(PCAP_TSTAMP_PRECISION_NANO, PCAP_TSTAMP_HOST_LOWPREC);
 }
 
 /*
@@ -439,6 +473,7 @@ const struct test packet_tests[] = {
 	TEST(timestamps_in_nanoseconds),
 	TEST(timestamps_of_each_type),
 	TEST(low_precision_is_of_the_tick),
+	TEST(timestamps_when_others_run),
 	TEST(timestamps_with_leap_seconds),
 	TEST(timestamps_in_order),
 	{ NULL, NULL },

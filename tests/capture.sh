@@ -177,12 +177,6 @@ on_kernel_without() {
 	helper_with "LD_PRELOAD=$BUILD/tests/oldkernel.so" "OLDKERNEL=$1"
 }
 
-# The clocks that the copy programs read.
-clocks() {
-	bpftool prog dump xlated name xdpcap_copy |
-		sed -n 's/.*call \(bpf_ktime_get_[a-z_]*\).*/\1/p' | sort -u
-}
-
 test_timestamps_are_the_wall_clock_without_the_tai_clock() {
 	on_kernel_without tai
 	network_up

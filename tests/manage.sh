@@ -36,6 +36,18 @@ explain() {
 		sed 's/ - \([A-Z0-9]\)/\n\1/g'
 }
 
+# traffic_while_it_counts SLOTS OPTION...: to be started before it. Its filters must be
+# in so many slots, and then it takes a moment until it begins.
+traffic_while_it_counts() {
+	wait_for 60 slots_used "$1" || return
+	sleep 1
+	traffic "${@:2}"
+}
+
+slots_used() {
+	[ "$(hook_slots | wc -l)" -ge "$1" ]
+}
+
 # explained PATTERN [OPTION...]: it is among the remarks.
 explained() {
 	contains "explanation" "$1" "$(explain "${@:2}" "$HOOK")"
@@ -156,8 +168,7 @@ test_dead_captures_are_listed_and_cleaned() {
 	kill -KILL "$(helper_of a)" "$(helper_of c)"
 	ended a
 	ended c
-	sleep 0.2
-	wait_for 5 dead_are 2 || fail "$(xdpcap hook list)"
+	wait_for 60 dead_are 2 || fail "$(xdpcap hook list)"
 	same "the dead" '[["drop","tx"],["drop"]]' "$(json '[.dead[].actions] | sort_by(-length)')"
 	same "the living" "[[[\"drop\"],${PID[b]}]]" \
 		"$(json '[.captures[] | [.actions, .pid]]')"
@@ -211,20 +222,19 @@ test_clean_beside_captures_that_come_and_go() {
 			echo listed
 	done >"$TMP/lists" 2>&1 &
 	pids+=($!)
-	for i in {1..15}; do
+	for i in {1..200}; do
 		traffic -c 10 -p 4001
 		n=$((n + 10))
 		sleep 0.1
+		[ "$i" -lt 15 ] || ! have_come_and_gone || break
 	done
 	touch "$TMP/end"
 	wait "${pids[@]}"
 	grep -h "cannot begin" -B 2 "$TMP"/opens* && fail "captures were kept off"
 	same "cleaning" "" "$(grep -v "captures removed\$\|^cleaned\$" "$TMP/cleans" || :)"
-	[ "$(grep -c '^cleaned$' "$TMP/cleans")" -ge 3 ] || fail "hardly cleaned"
-	[ "$(grep -c '^died$' "$TMP/deaths")" -ge 3 ] || fail "hardly anything died"
+	have_come_and_gone || fail "hardly cleaned, listed, or died"
 	! grep -q '^OK' "$TMP/deaths" || fail "$(cat "$TMP/deaths")"
 	same "listing" "" "$(grep -v "^listed\$" "$TMP/lists" || :)"
-	[ "$(grep -c . "$TMP/lists")" -ge 3 ] || fail "hardly listed"
 	wait_frames steady $n
 	stop steady
 	# of those that died last
@@ -232,6 +242,12 @@ test_clean_beside_captures_that_come_and_go() {
 	hook_empty || fail "cleaned, and not empty: $(hook_slots)"
 	# the kernel has many programs to free
 	wait_for 60 nothing_left || :
+}
+
+have_come_and_gone() {
+	[ "$(grep -c '^cleaned$' "$TMP/cleans")" -ge 3 ] &&
+		[ "$(grep -c '^died$' "$TMP/deaths")" -ge 3 ] &&
+		[ "$(grep -c '^listed$' "$TMP/lists")" -ge 3 ]
 }
 
 # --- create, rm ---
@@ -311,12 +327,12 @@ test_explain_counts_what_comes() {
 	local pid
 
 	network_up
-	{ sleep 0.7; traffic -c 60 -p 4001,4002,4003 >"$TMP/traffic"; } &
+	traffic_while_it_counts 5 -c 60 -p 4001,4002,4003 &
 	pid=$!
-	xdpcap hook explain --seconds 2 --runs "$HOOK" >"$TMP/out"
+	xdpcap hook explain --seconds 5 --runs "$HOOK" >"$TMP/out"
 	wait $pid
 	contains "count" \
-		"packets     in 2.0 s: aborted 0 drop 20 pass 20 tx 20 redirect 0; interfaces received 60; programs ran 60" \
+		"packets     in 5.0 s: aborted 0 drop 20 pass 20 tx 20 redirect 0; interfaces received 60; programs ran 60" \
 		"$(cat "$TMP/out")"
 	contains "interface" \
 		"interfaces  $IF_B: program $(program_id "$PROG"), native, up, uses the hook" \
@@ -331,13 +347,15 @@ test_explain_program_that_does_not_call_the_hook() {
 	local pid got
 
 	network_up tests/silent.bpf.o
-	{ while :; do traffic -c 10 -p 4001; done; } >"$TMP/traffic" 2>&1 &
+	while [ ! -e "$TMP/end" ]; do
+		traffic -c 10 -p 4001
+	done &
 	pid=$!
 	got=$(explain --seconds 1 "$HOOK")
 	contains "explanation" "The interfaces received * packets, and 0 came to the hook: what the program returns without xdpcap_exit() is not seen. With --runs," "$got"
 	got=$(explain --seconds 1 --runs "$HOOK")
-	kill $pid
-	wait $pid || :
+	touch "$TMP/end"
+	wait $pid
 	contains "explanation" "The programs ran * times, and 0 packets came to the hook" "$got"
 	explained "The interfaces that run the program received no packet" --seconds 1
 }
@@ -364,7 +382,7 @@ test_explain_no_program() {
 	in_ns "$NS_B" ip link set "$IF_B" xdp off
 	id=$(program_id "$PROG")
 	rm "$PROG"
-	wait_for 10 sh -c "! bpftool prog show id $id" || fail "the program stays"
+	wait_for 60 sh -c "! bpftool prog show id $id" || fail "the program stays"
 	explained "are not loaded any more. The next one must be of the same kind (with xdp.frags), or it cannot be loaded with this map (EINVAL)"
 	# which is so
 	! bpftool prog load "$BUILD/bpf/example.bpf.o" "$PROG" \
@@ -415,9 +433,10 @@ test_explain_enter() {
 	network_pair
 	bpftool prog loadall "$BUILD/bpf/enter.bpf.o" "$BPFDIR" pinmaps "$BPFDIR"
 	attach_xdp "$BPFDIR/enter"
-	{ sleep 0.7; traffic -c 20 -p 4000 >"$TMP/traffic"; } &
+	# slot 6 has the continuation
+	traffic_while_it_counts 7 -c 20 -p 4000 &
 	pid=$!
-	explained "with the addresses, ports, tags and headers that they have then (and @enter as they came)" --seconds 2
+	explained "with the addresses, ports, tags and headers that they have then (and @enter as they came)" --seconds 5
 	wait $pid
 	contains "count" "drop 0 pass 20 tx 0 redirect 0 enter 20" "$(cat "$TMP/explained")"
 	bpftool map delete pinned "$HOOK" key 6 0 0 0
@@ -536,7 +555,7 @@ loader() {
 		"$BUILD/${1:-bpf/example.bpf.o}" xdpcap_hook "$HOOK" \
 		>>"$TMP/loader.out" 2>"$TMP/loader.err" &
 	PID[loader]=$!
-	wait_for 10 grep -q runs "$TMP/loader.out" || {
+	wait_for 60 grep -q runs "$TMP/loader.out" || {
 		cat "$TMP/loader.err"
 		return 1
 	}

@@ -15,7 +15,7 @@ launch() {
 	env "LD_LIBRARY_PATH=$LIBPCAP" "XDPCAP_HELPER=$HELPER" "$@" \
 		>"$TMP/$name.out" 2>>"$TMP/$name.err" &
 	PID[$name]=$!
-	wait_for 30 captures "$name" "$slots" && return
+	wait_for 60 captures "$name" "$slots" && return
 	kill -KILL "${PID[$name]}" 2>/dev/null
 	cat "$TMP/$name.err"
 	fail "$name does not capture: $(hook_slots)"
@@ -49,12 +49,12 @@ finish() {
 }
 
 emptied() {
-	wait_for 10 hook_empty || fail "the hook is not empty: $(hook_slots)"
+	wait_for 30 hook_empty || fail "the hook is not empty: $(hook_slots)"
 }
 
 # output NAME LINES: wait until it has printed so many.
 output() {
-	wait_for 20 printed "$@" || {
+	wait_for 60 printed "$@" || {
 		cat "$TMP/$1.err"
 		fail "$1: not $2 lines: $(cat "$TMP/$1.out")"
 	}
@@ -79,16 +79,16 @@ tcp_stream() {
 		import socket, sys
 		server = socket.create_server((sys.argv[1], int(sys.argv[2])))
 		open(sys.argv[3], "w").close()
-		server.settimeout(20)
+		server.settimeout(60)
 		connection = server.accept()[0]
 		while connection.recv(65536):
 		    pass
 	END
 	server=$!
-	wait_for 20 test -e "$TMP/listening" || fail "the server does not listen"
+	wait_for 60 test -e "$TMP/listening" || fail "the server does not listen"
 	in_ns "$NS_A" /usr/bin/python3 - "$IP_B" "$1" "$2" <<-'END'
 		import socket, sys
-		client = socket.create_connection((sys.argv[1], int(sys.argv[2])), 20)
+		client = socket.create_connection((sys.argv[1], int(sys.argv[2])), 60)
 		client.sendall(open(sys.argv[3], "rb").read())
 		client.shutdown(socket.SHUT_WR)
 		client.recv(1)

@@ -45,9 +45,9 @@ test_device_by_number() {
 test_statistics_of_all_devices() {
 	network_up
 	launch a 5 dumpcap -S
-	wait_for 20 rows 0 0 0 0 0 0 || fail "$(cat "$TMP/a.out")"
+	wait_for 60 rows 0 0 0 0 0 0 || fail "$(cat "$TMP/a.out")"
 	traffic -c 60 -p 4000,4001,4002
-	wait_for 20 rows 60 20 20 20 0 0 || fail "$(cat "$TMP/a.out")"
+	wait_for 60 rows 60 20 20 20 0 0 || fail "$(cat "$TMP/a.out")"
 	finish a TERM
 }
 
@@ -60,7 +60,8 @@ rows() {
 	cmp -s "$TMP/expected" "$TMP/got"
 }
 
-# An interface for each verdict says the same as the packets' type does: dropped
+# The interface that packets are received on is in each, and an interface for each
+# verdict says the same as the packets' type does: dropped
 # (3: for another host), passed (0: for us), sent back (4: outgoing). The rest of
 # a packet is what was sent.
 test_linux_cooked_packets() {
@@ -69,11 +70,12 @@ test_linux_cooked_packets() {
 	traffic -c 30 -p 4001,4002,4003 -s 60,300 -w "$TMP/sent.pcap"
 	wait_frames a 30
 	finish a
-	paste -d ' ' <(tshark -r "$TMP/a.pcap" -T fields -e sll.pkttype 2>/dev/null) \
+	paste -d ' ' <(tshark -r "$TMP/a.pcap" -T fields -E separator=' ' \
+		-e sll.ifindex -e sll.pkttype 2>/dev/null) \
 		<(frames a | awk '{ print $1 - 20, substr($3, 41) }') >"$TMP/got"
 	frames sent | awk 'BEGIN { split("3 0 4", type, " ") }
-		{ print type[substr($3, 76, 1)], $1 - 14, substr($3, 29) }' >"$TMP/expected"
-	same_lines "types, lengths and packets"
+		{ print 12, type[substr($3, 76, 1)], $1 - 14, substr($3, 29) }' >"$TMP/expected"
+	same_lines "interfaces, types, lengths and packets"
 }
 
 # The start page has them, and what they receive.
@@ -82,8 +84,9 @@ test_graphical_list_of_devices() {
 	screen
 	wireshark a 5
 	window "^The Wireshark Network Analyzer$" >/dev/null
-	traffic -c 5000 -r 2000 -p 4000,4001,4002
-	sleep 1
+	settled
+	# the lines that show what they receive
+	changed 50 traffic -c 5000 -r 2000 -p 4000,4001,4002
 	picture wireshark-devices.png
 	same "is it drawn" yes "$([ "$(identify -format %k \
 		"$BUILD/artefacts/wireshark-devices.png")" -gt 50 ] && echo yes)"

@@ -34,7 +34,7 @@ screen() {
 	Xvfb -displayfd 5 -screen 0 1024x700x24 -nolisten tcp -nolock -ac \
 		5>"$TMP/display" 2>"$TMP/screen.err" &
 	PID[screen]=$!
-	wait_for 20 test -s "$TMP/display" || fail "Xvfb: $(cat "$TMP/screen.err")"
+	wait_for 60 test -s "$TMP/display" || fail "Xvfb: $(cat "$TMP/screen.err")"
 	DISPLAY=:$(cat "$TMP/display")
 	export DISPLAY
 }
@@ -52,10 +52,45 @@ wireshark() {
 window() {
 	local id
 
-	id=$(wait_for 30 xdotool search --onlyvisible --name "$1") ||
+	id=$(wait_for 60 xdotool search --onlyvisible --name "$1") ||
 		fail "no window is titled $1"
 	xdotool windowmove "$id" 0 0 windowsize --sync "$id" 1024 700
 	echo "$id"
+}
+
+# pixels A B: in how many two pictures differ.
+pixels() {
+	local n
+
+	n=$(compare -metric AE "$1" "$2" null: 2>&1) || :
+	printf '%.0f\n' "$n"
+}
+
+# settled: wait until the screen stays as it is, but for a clock or a cursor: what is
+# to be there has been drawn.
+settled() {
+	wait_for 60 unchanged || fail "what is on the screen changes all the time"
+}
+
+unchanged() {
+	import -window root "$TMP/settled1.png"
+	sleep 0.7
+	import -window root "$TMP/settled2.png"
+	[ "$(pixels "$TMP/settled1.png" "$TMP/settled2.png")" -lt 1000 ]
+}
+
+# changed NUMBER FUNCTION [ARGUMENT...]: wait until more pixels than that differ from
+# before the function was called, more than a clock or a cursor changes.
+changed() {
+	import -window root "$TMP/before.png"
+	"${@:2}"
+	wait_for 60 differs "$1" || fail "only $(pixels "$TMP/before.png" \
+		"$TMP/now.png") pixels have changed"
+}
+
+differs() {
+	import -window root "$TMP/now.png"
+	[ "$(pixels "$TMP/before.png" "$TMP/now.png")" -gt "$1" ]
 }
 
 # picture FILE: of the screen, for people, among what the tests leave.

@@ -11,7 +11,7 @@ test_ngrep() {
 	network_up
 	launch a 5 ngrep -q -l -O "$TMP/a.pcap" -d "$DEVICE" '' udp port 4001
 	traffic -c 30 -p 4000,4001,4002 -w "$TMP/sent.pcap"
-	wait_for 20 grep -q ' #10' "$TMP/a.out" || fail "$(cat "$TMP/a.out")"
+	wait_for 60 grep -q ' #10' "$TMP/a.out" || fail "$(cat "$TMP/a.out")"
 	finish a
 	same_frames sent a "$(port 4001)"
 }
@@ -22,8 +22,9 @@ test_ngrep_pattern() {
 	launch a 5 ngrep -q -l -O "$TMP/a.pcap" -d "$DEVICE" \
 		-X "$(printf '%08x' 17)" udp
 	traffic -c 30 -p 4000,4001,4002 -w "$TMP/sent.pcap"
-	wait_for 20 grep -q "$IP_A:5000 -> $IP_B:4002" "$TMP/a.out" ||
+	wait_for 60 grep -q "$IP_A:5000 -> $IP_B:4002" "$TMP/a.out" ||
 		fail "$(cat "$TMP/a.out")"
+	# for longer than its packet buffer timeout: whether there are more
 	sleep 1.2
 	finish a
 	same "packets" "$(sent | sed -n 18p)" "$(frames a)"
@@ -36,20 +37,20 @@ test_tcpflow() {
 	launch a 5 tcpflow -i "$DEVICE" -o "$TMP/out" -X /dev/null port 8000
 	seq 30000 >"$TMP/data"
 	tcp_stream 8000 "$TMP/data"
-	sleep 1.5
+	wait_for 60 cmp -s "$TMP/data" "$TMP/out"/*.08000 || :
 	finish a
 	cmp "$TMP/data" "$TMP/out"/*.08000 || fail "$(ls -l "$TMP/out")"
 }
 
 test_httpry() {
 	network_up
-	launch a 5 httpry -i "$DEVICE" -o "$TMP/log"
+	launch a 5 httpry -F -q -i "$DEVICE"
 	printf 'GET /%s HTTP/1.1\r\nHost: example.org\r\n\r\n' secret >"$TMP/data"
 	tcp_stream 80 "$TMP/data"
-	sleep 1.5
+	wait_for 60 grep -q GET "$TMP/a.out" || fail "$(cat "$TMP/a.err" "$TMP/a.out")"
 	finish a
 	same "requests" "$IP_A	$IP_B	>	GET	example.org	/secret	HTTP/1.1	-	-" \
-		"$(grep -v '^#' "$TMP/log" | cut -f 2-)"
+		"$(grep -v '^#' "$TMP/a.out" | cut -f 2-)"
 }
 
 # It tells what system a connection's first packet is of.
@@ -58,7 +59,7 @@ test_p0f() {
 	launch a 5 p0f -i "$DEVICE" -o "$TMP/log"
 	echo >"$TMP/data"
 	tcp_stream 8000 "$TMP/data"
-	sleep 1.5
+	wait_for 60 grep -q mod=mtu "$TMP/log" || fail "$(cat "$TMP/a.err" "$TMP/log")"
 	finish a TERM
 	contains "log" "mod=syn|cli=$IP_A/*|srv=$IP_B/8000|subj=cli|os=Linux" \
 		"$(cat "$TMP/log")"
@@ -72,7 +73,7 @@ test_arpwatch() {
 	launch a 5 arpwatch -d -N -i "$DEVICE" -f "$TMP/arp.dat"
 	# nobody has this address: ARP requests, at intervals of 1 s
 	in_ns "$NS_A" bash -c "echo >/dev/udp/${IP_A%.*}.77/9" || :
-	sleep 2.5
+	wait_for 60 grep -q 'new station' "$TMP/a.out" "$TMP/a.err" || :
 	finish a TERM
 	contains "message" "Subject: new station ($IP_A) $DEVICE" \
 		"$(cat "$TMP/a.out" "$TMP/a.err")"
@@ -103,7 +104,7 @@ test_darkstat() {
 		-b 127.0.0.1 -p 667 --chroot "$TMP/root" --user nobody
 	traffic -c 30 -s 300 -p 4000,4001,4002 -w "$TMP/sent.pcap"
 	# it counts IP packets, without the Ethernet header
-	wait_for 20 received $IP_B "$((30 * (300 - 14)))" ||
+	wait_for 60 received $IP_B "$((30 * (300 - 14)))" ||
 		fail "$(page /hosts/ | sed -n '/<table>/,$p')"
 	finish a
 }
@@ -115,7 +116,7 @@ test_softflowd() {
 	traffic -c 30 -p 4000,4001,4002 -w "$TMP/sent.pcap"
 	printf "[$IP_A]:5000 <> [$IP_B]:%s proto:17 octets>:860 packets>:10\n" \
 		4000 4001 4002 >"$TMP/expected"
-	wait_for 20 flows 3 || :
+	wait_for 60 flows 3 || :
 	same_lines "flows"
 	finish a TERM
 }

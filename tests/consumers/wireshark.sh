@@ -101,7 +101,7 @@ test_dumpcap_ends_after_a_number_of_packets() {
 
 test_dumpcap_ends_after_a_time() {
 	network_up
-	dump a 5 -i "$DEVICE" -a duration:2
+	dump a 5 -i "$DEVICE" -a duration:5
 	traffic -c 20 -p 4001,4002 -w "$TMP/sent.pcap"
 	ended a
 	emptied
@@ -124,8 +124,8 @@ test_dumpcap_ring_of_files() {
 	mkdir "$TMP/out"
 	launch a 5 dumpcap -q -i "$DEVICE" -b packets:10 -b files:3 -w "$TMP/out/x"
 	traffic -c 65 -p 4001,4002 -w "$TMP/sent.pcap"
-	wait_for 20 has_files 3 x_0000[567]_ || fail "$(ls "$TMP/out")"
-	wait_for 20 last_has 5 || fail "the last file is not complete"
+	wait_for 60 has_files 3 x_0000[567]_ || fail "$(ls "$TMP/out")"
+	wait_for 60 last_has 5 || fail "the last file is not complete"
 	finish a
 	same "number of files" 3 "$(find "$TMP/out" -type f | wc -l)"
 	frames sent | tail -n 25 >"$TMP/expected"
@@ -170,8 +170,10 @@ test_dumpcap_snapshot_length_buffer_and_format() {
 
 test_link_types() {
 	network_up
-	contains "list" "EN10MB (Ethernet)" "$(with_xdpcap dumpcap -L -i "$DEVICE" 2>&1)"
-	contains "list" "EN10MB (Ethernet)" "$(with_xdpcap tshark -L -i "$DEVICE" 2>&1)"
+	contains "list" "EN10MB (Ethernet)*LINUX_SLL2 (Linux cooked v2)" \
+		"$(with_xdpcap dumpcap -L -i "$DEVICE" 2>&1)"
+	contains "list" "EN10MB (Ethernet)*LINUX_SLL2 (Linux cooked v2)" \
+		"$(with_xdpcap tshark -L -i "$DEVICE" 2>&1)"
 	emptied
 	dump a 1 -y EN10MB -i "$DEVICE@drop"
 	finish a
@@ -259,23 +261,19 @@ test_newer_dumpcap_that_gives_up_capabilities_first() {
 }
 
 test_graphical_wireshark() {
-	local changed id
+	local id
 
 	network_up
 	screen
 	wireshark a 1 -k -i "$DEVICE@drop" -f udp -w "$TMP/user/home/a.pcap"
 	ln -s user/home/a.pcap "$TMP/a.pcap"
 	id=$(window "^Capturing from $DEVICE@drop \(udp\)$")
-	sleep 1
-	import -window root "$TMP/before.png"
-	traffic -c 30 -p 4000,4001,4002 -w "$TMP/sent.pcap"
-	wait_frames a 10
-	sleep 1
+	settled
+	# the packets appear
+	changed 20000 traffic -c 30 -p 4000,4001,4002 -w "$TMP/sent.pcap"
+	settled
 	picture wireshark-capture.png
-	# the packets have appeared: more than a clock or a cursor changes
-	changed=$(compare -metric AE "$TMP/before.png" \
-		"$BUILD/artefacts/wireshark-capture.png" null: 2>&1) || :
-	[ "${changed%.*}" -gt 20000 ] || fail "only $changed pixels have changed"
+	wait_frames a 10
 	# the button to stop
 	xdotool windowfocus --sync "$id" key --window "$id" ctrl+e
 	emptied
