@@ -7,14 +7,12 @@
 #include "hook-explain.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
 #include <inttypes.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
@@ -28,6 +26,7 @@
 #include "hook-census.h"
 #include "hook-count.h"
 #include "hook-list.h"
+#include "hook-netns.h"
 #include "status.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -43,6 +42,7 @@
 
 struct subject {
 	struct survey survey;
+	struct netns_list netns;
 	const struct survey_hook *hook; /* of the survey */
 	struct census census;
 	bool counted;
@@ -103,26 +103,47 @@ static void find_kind(struct subject *subject, const struct hook *hook)
 	}
 }
 
-/* The packets that the interfaces have received until now. */
-static uint32_t received(const struct survey_hook *hook)
+/* The interfaces of a network namespace that run the hook's programs. */
+struct receivers {
+	const struct survey_hook *hook;
+	unsigned int netns;
+	uint64_t packets;
+};
+
+static bool add_received(void *argument, const struct survey_link *link)
 {
-	struct ifaddrs *list, *address;
-	uint32_t packets = 0;
+	struct receivers *receivers = argument;
+	const struct survey_hook *hook = receivers->hook;
 
-	if (getifaddrs(&list))
-		return 0;
-	for (address = list; address; address = address->ifa_next) {
-		const struct rtnl_link_stats *stats = address->ifa_data;
+	for (size_t i = 0; i < hook->nr_links; i++)
+		if (hook->links[i].netns == receivers->netns &&
+		    hook->links[i].index == link->index)
+			receivers->packets += link->received;
+	return true;
+}
 
-		if (!address->ifa_addr || !stats ||
-		    address->ifa_addr->sa_family != AF_PACKET)
+/* Whether one before it is in the same network namespace. */
+static bool is_repeated(const struct survey_hook *hook, size_t link)
+{
+	for (size_t i = 0; i < link; i++)
+		if (hook->links[i].netns == hook->links[link].netns)
+			return true;
+	return false;
+}
+
+/* The packets that the interfaces have received until now. */
+static uint64_t received(const struct subject *subject)
+{
+	struct receivers receivers = { .hook = subject->hook };
+
+	for (size_t i = 0; i < subject->hook->nr_links; i++) {
+		if (is_repeated(subject->hook, i))
 			continue;
-		for (size_t i = 0; i < hook->nr_links; i++)
-			if (!strcmp(hook->links[i].name, address->ifa_name))
-				packets += stats->rx_packets;
+		receivers.netns = subject->hook->links[i].netns;
+		survey_each_link(subject->netns.all[receivers.netns].fd,
+				 add_received, &receivers);
 	}
-	freeifaddrs(list);
-	return packets;
+	return receivers.packets;
 }
 
 /* How often the programs have run while the kernel counted it. */
@@ -149,9 +170,7 @@ static void look_between(void *argument)
 {
 	struct subject *subject = argument;
 
-	/* the kernel's counters of interfaces are of 32 bits here */
-	subject->received =
-		(uint32_t)(received(subject->hook) - subject->received);
+	subject->received = received(subject) - subject->received;
 	subject->ran = runs(subject->hook) - subject->ran;
 }
 
@@ -214,12 +233,12 @@ static const char *pin_of(const struct survey *survey, __u32 map_id)
 }
 
 /* The interface that a program is attached to, or NULL. */
-static const char *link_of(const struct survey *survey,
-			   const struct survey_prog *prog)
+static const struct survey_link *link_of(const struct survey *survey,
+					 const struct survey_prog *prog)
 {
 	for (size_t i = 0; i < survey->nr_links; i++)
 		if (survey_is_attached(prog, &survey->links[i]))
-			return survey->links[i].name;
+			return &survey->links[i];
 	return NULL;
 }
 
@@ -231,19 +250,21 @@ static const char *link_of(const struct survey *survey,
 static void remark_on_map(struct subject *subject,
 			  const struct survey_prog *prog, __u32 map_id)
 {
-	const char *link = link_of(&subject->survey, prog);
+	const struct survey_link *link = link_of(&subject->survey, prog);
 	const char *pin = pin_of(&subject->survey, map_id);
+	char attached[512] = "";
 
+	if (link)
+		snprintf(attached, sizeof(attached), ", attached to %s%s,",
+			 link->name, netns_where(&subject->netns, link));
 	if (pin)
 		remark(subject,
-		       "Program %u %s%s%s%s uses another map of the same name, %u, which is pinned as %s: capture there.",
-		       prog->id, prog->name, link ? ", attached to " : "",
-		       link ? link : "", link ? "," : "", map_id, pin);
+		       "Program %u %s%s uses another map of the same name, %u, which is pinned as %s: capture there.",
+		       prog->id, prog->name, attached, map_id, pin);
 	else
 		remark(subject,
-		       "Program %u %s%s%s%s uses another map of the same name, %u, which is not pinned: pin it with \"bpftool map pin id %u PATH\" and capture there, or load the program again with this one.",
-		       prog->id, prog->name, link ? ", attached to " : "",
-		       link ? link : "", link ? "," : "", map_id, map_id);
+		       "Program %u %s%s uses another map of the same name, %u, which is not pinned: pin it with \"bpftool map pin id %u PATH\" and capture there, or load the program again with this one.",
+		       prog->id, prog->name, attached, map_id, map_id);
 }
 
 static bool has_name(__u32 map_id, const char *name)
@@ -304,7 +325,8 @@ static bool uses_hook(const struct survey_hook *hook,
 		      const struct survey_link *link)
 {
 	for (size_t i = 0; i < hook->nr_links; i++)
-		if (hook->links[i].index == link->index)
+		if (hook->links[i].netns == link->netns &&
+		    hook->links[i].index == link->index)
 			return true;
 	return false;
 }
@@ -343,12 +365,14 @@ static void remark_on_links(struct subject *subject)
 
 	for (size_t i = 0; i < hook->nr_links; i++) {
 		const struct survey_link *link = &hook->links[i];
+		const char *where = netns_where(&subject->netns, link);
 
 		if (!(link->flags & IFF_UP))
-			remark(subject, "Interface %s is down.", link->name);
+			remark(subject, "Interface %s%s is down.", link->name,
+			       where);
 		else if (!(link->flags & IFF_RUNNING))
-			remark(subject, "Interface %s has no carrier.",
-			       link->name);
+			remark(subject, "Interface %s%s has no carrier.",
+			       link->name, where);
 	}
 	if (hook->nr_links || !hook->nr_progs)
 		return;
@@ -360,7 +384,7 @@ static void remark_on_links(struct subject *subject)
 								"cpumap");
 	else
 		remark(subject,
-		       "No interface of this network namespace runs a program that uses the hook. Attach it (\"ip link set dev INTERFACE xdp pinned PROGRAM\"), unless it is attached in another namespace, or other programs call it.%s",
+		       "No interface runs a program that uses the hook. Attach it (\"ip link set dev INTERFACE xdp pinned PROGRAM\"), unless other programs call it, or the interface is in a network namespace that has no name and no process that can be seen from here.%s",
 		       subject->kind_known && !subject->frags ?
 			       " As it is without xdp.frags, drivers take it only up to the MTU that fits into one buffer." :
 			       "");
@@ -457,7 +481,8 @@ static void describe_kind(const struct subject *subject)
 								"");
 }
 
-static void describe_link(const struct survey_link *link, const char *title,
+static void describe_link(const struct subject *subject,
+			  const struct survey_link *link, const char *title,
 			  bool uses)
 {
 	static const char *const modes[] = {
@@ -469,8 +494,9 @@ static void describe_link(const struct survey_link *link, const char *title,
 	const char *mode = link->mode < ARRAY_SIZE(modes) ? modes[link->mode] :
 							    NULL;
 
-	printf("    %-12s%s: program %u, %s, %s, %s\n", title, link->name,
-	       link->prog, mode ? mode : "in an unknown mode",
+	printf("    %-12s%s%s: program %u, %s, %s, %s\n", title, link->name,
+	       netns_where(&subject->netns, link), link->prog,
+	       mode ? mode : "in an unknown mode",
 	       !(link->flags & IFF_UP)      ? "down" :
 	       !(link->flags & IFF_RUNNING) ? "no carrier" :
 					      "up",
@@ -486,21 +512,20 @@ static void describe_links(const struct subject *subject)
 	size_t others = 0;
 
 	for (size_t i = 0; i < hook->nr_links; i++) {
-		describe_link(&hook->links[i], title, true);
+		describe_link(subject, &hook->links[i], title, true);
 		title = "";
 	}
 	for (size_t i = 0; i < survey->nr_links; i++) {
 		if (uses_hook(hook, &survey->links[i]) || ++others > OTHERS_MAX)
 			continue;
-		describe_link(&survey->links[i], title, false);
+		describe_link(subject, &survey->links[i], title, false);
 		title = "";
 	}
 	if (others > OTHERS_MAX)
 		printf("    %-12sand %zu more that do not use the hook\n",
 		       title, others - OTHERS_MAX);
 	if (!survey->nr_links && survey->progs_known)
-		printf("    %-12sno XDP program on any in this network namespace\n",
-		       title);
+		printf("    %-12sno XDP program on any\n", title);
 }
 
 static void describe_count(const struct subject *subject)
@@ -525,7 +550,8 @@ static void explain(struct subject *subject, bool runs)
 {
 	char error[512] = "";
 
-	list_describe(&subject->survey, subject->hook, &subject->census);
+	list_describe(&subject->survey, &subject->netns, subject->hook,
+		      &subject->census);
 	describe_kind(subject);
 	describe_links(subject);
 	fflush(stdout);
@@ -558,6 +584,7 @@ int explain_hook(const char *path, unsigned int ms, bool runs)
 	subject.ms = ms;
 	err = census_take(&subject.census, &hook);
 	survey_make(&subject.survey, path, LIST_SURVEY_MS);
+	netns_survey(&subject.netns, &subject.survey);
 	for (size_t i = 0; i < subject.survey.nr_hooks; i++)
 		if (!strcmp(subject.survey.hooks[i].path, path))
 			subject.hook = &subject.survey.hooks[i];
@@ -571,5 +598,6 @@ int explain_hook(const char *path, unsigned int ms, bool runs)
 		fprintf(stderr, "xdpcap:%s: cannot be looked at: %s\n", path,
 			err ? strerror(-err) : "it is gone");
 	survey_free(&subject.survey);
+	netns_free(&subject.netns);
 	return !err && subject.hook ? STATUS_OK : STATUS_ERROR;
 }

@@ -75,6 +75,7 @@ static void title(const char *text)
 }
 
 static void describe_programs(const struct survey *survey,
+			      const struct netns_list *netns,
 			      const struct survey_hook *hook)
 {
 	if (!survey->progs_known) {
@@ -91,13 +92,11 @@ static void describe_programs(const struct survey *survey,
 		for (size_t j = 0; j < hook->nr_links; j++) {
 			if (!survey_is_attached(prog, &hook->links[j]))
 				continue;
-			printf("%s%s", separator, hook->links[j].name);
+			printf("%s%s%s", separator, hook->links[j].name,
+			       netns_where(netns, &hook->links[j]));
 			separator = ", ";
 		}
-		/* what runs elsewhere cannot be told from what does not */
-		puts(*separator == ',' ?
-			     "" :
-			     ", on no interface of this network namespace");
+		puts(*separator == ',' ? "" : ", on no interface");
 	}
 	if (!hook->nr_progs) {
 		title("programs");
@@ -149,8 +148,8 @@ static void describe_census(const struct census *census)
 	}
 }
 
-void list_describe(const struct survey *survey, const struct survey_hook *hook,
-		   const struct census *census)
+void list_describe(const struct survey *survey, const struct netns_list *netns,
+		   const struct survey_hook *hook, const struct census *census)
 {
 	bool other_pins = false;
 
@@ -168,12 +167,12 @@ void list_describe(const struct survey *survey, const struct survey_hook *hook,
 		puts(survey->hooks[i].path);
 		other_pins = true;
 	}
-	describe_programs(survey, hook);
+	describe_programs(survey, netns, hook);
 	if (census)
 		describe_census(census);
 }
 
-static void list_text(const struct survey *survey)
+static void list_text(const struct survey *survey, const struct netns_list *netns)
 {
 	static struct census census;
 
@@ -182,7 +181,7 @@ static void list_text(const struct survey *survey)
 
 		if (i)
 			putchar('\n');
-		list_describe(survey, hook,
+		list_describe(survey, netns, hook,
 			      take_census(&census, hook->path) ? NULL : &census);
 	}
 }
@@ -224,7 +223,18 @@ static json_t *json_slots(__u32 entries, __u32 slots)
 	return list;
 }
 
+static json_t *json_link(const struct netns_list *netns,
+			 const struct survey_link *link)
+{
+	const char *path = netns->all[link->netns].path;
+
+	return json_pack("{s:o, s:i, s:o}", "name", json_text(link->name),
+			 "ifindex", link->index, "netns",
+			 path ? json_text(path) : json_null());
+}
+
 static json_t *json_programs(const struct survey *survey,
+			     const struct netns_list *netns,
 			     const struct survey_hook *hook)
 {
 	json_t *list;
@@ -239,8 +249,9 @@ static json_t *json_programs(const struct survey *survey,
 
 		for (size_t j = 0; j < hook->nr_links; j++)
 			if (survey_is_attached(prog, &hook->links[j]))
-				json_array_append_new(
-					links, json_text(hook->links[j].name));
+				json_array_append_new(links,
+						      json_link(netns,
+								&hook->links[j]));
 		json_array_append_new(list,
 				      json_pack("{s:i, s:o, s:s?, s:o}", "id",
 						prog->id, "name",
@@ -288,6 +299,7 @@ static json_t *json_captures(const struct census *census, bool dead)
 }
 
 static json_t *json_hook(const struct survey *survey,
+			 const struct netns_list *netns,
 			 const struct survey_hook *hook,
 			 const struct census *census)
 {
@@ -298,7 +310,7 @@ static json_t *json_hook(const struct survey *survey,
 		hook->max_entries == XDPCAP_HOOK_ENTER_ENTRIES, "owner",
 		hook->owner_prog_type < 0 ? NULL : "xdp", "pins",
 		json_pins(survey, hook), "programs",
-		json_programs(survey, hook), "taken",
+		json_programs(survey, netns, hook), "taken",
 		census ? json_slots(census->entries, taken_slots(census)) :
 			 json_null(),
 		"captures", json_captures(census, false), "dead",
@@ -308,7 +320,7 @@ static json_t *json_hook(const struct survey *survey,
 			json_null());
 }
 
-static int list_json(const struct survey *survey)
+static int list_json(const struct survey *survey, const struct netns_list *netns)
 {
 	static struct census census;
 	json_t *list = json_array(), *whole;
@@ -318,7 +330,7 @@ static int list_json(const struct survey *survey)
 		const struct survey_hook *hook = &survey->hooks[i];
 		bool taken = !take_census(&census, hook->path);
 
-		if (json_array_append_new(list, json_hook(survey, hook,
+		if (json_array_append_new(list, json_hook(survey, netns, hook,
 							  taken ? &census : NULL)))
 			goto out;
 	}
@@ -336,21 +348,24 @@ out:
 
 int list_hooks(bool json)
 {
+	static struct netns_list netns;
 	struct survey survey;
 	int ret = 0;
 
 	survey_make(&survey, NULL, LIST_SURVEY_MS);
+	netns_survey(&netns, &survey);
 	if (json)
-		ret = list_json(&survey);
+		ret = list_json(&survey, &netns);
 	else
-		list_text(&survey);
+		list_text(&survey, &netns);
 	if (!privileges_can_share())
 		fputs("xdpcap: without CAP_SYS_ADMIN, programs and captures cannot be seen, and hooks only with permission on their pins; run as root\n",
 		      stderr);
 	else if (survey.cut_short)
-		fputs("xdpcap: there are more pins or programs than are looked at; the list is not complete\n",
+		fputs("xdpcap: there are more pins, programs or network namespaces than are looked at; the list is not complete\n",
 		      stderr);
 	survey_free(&survey);
+	netns_free(&netns);
 	slot_looked();
 	if (fflush(stdout) || ret) {
 		fputs("xdpcap: cannot write the list\n", stderr);

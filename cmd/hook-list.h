@@ -7,6 +7,7 @@
 
 #include "../pcap-xdpcap/survey.h"
 #include "hook-census.h"
+#include "hook-netns.h"
 
 /* How long a survey may take, ms. */
 #define LIST_SURVEY_MS 5000
@@ -18,8 +19,8 @@ int list_hooks(bool json);
  * Print, for people, what is known of a hook. census is NULL if that could not be
  * taken.
  */
-void list_describe(const struct survey *survey, const struct survey_hook *hook,
-		   const struct census *census);
+void list_describe(const struct survey *survey, const struct netns_list *netns,
+		   const struct survey_hook *hook, const struct census *census);
 
 /* "drop, tx": the names of slots in a bit mask; valid until the next call. */
 const char *list_slots(__u32 entries, __u32 slots);

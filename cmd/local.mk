@@ -12,6 +12,8 @@ hook_sources = \
 	cmd/hook-list.h \
 	cmd/hook-main.c \
 	cmd/hook-main.h \
+	cmd/hook-netns.c \
+	cmd/hook-netns.h \
 	pcap-xdpcap/hook.c \
 	pcap-xdpcap/hook.h \
 	pcap-xdpcap/privileges.c \

@@ -356,24 +356,112 @@ bool survey_is_attached(const struct survey_prog *prog,
 	       (prog->target_btf && prog->target_btf == link->btf);
 }
 
-static void add_link(struct survey *survey, struct nlmsghdr *message)
+static void read_link(struct survey_link *link, struct nlmsghdr *message)
 {
 	struct ifinfomsg *header = NLMSG_DATA(message);
-	struct survey_link link = { .index = header->ifi_index,
-				    .flags = header->ifi_flags };
-	struct bpf_prog_info info;
 	struct rtattr *attr = IFLA_RTA(header);
 	int len = (int)IFLA_PAYLOAD(message);
 
+	*link = (struct survey_link){ .index = header->ifi_index,
+				      .flags = header->ifi_flags };
 	for (; RTA_OK(attr, len); attr = RTA_NEXT(attr, len)) {
 		if (attr->rta_type == IFLA_IFNAME)
-			snprintf(link.name, sizeof(link.name), "%.*s",
+			snprintf(link->name, sizeof(link->name), "%.*s",
 				 (int)RTA_PAYLOAD(attr), (char *)RTA_DATA(attr));
+		else if (attr->rta_type == IFLA_STATS64)
+			/* its first member is rx_packets */
+			memcpy(&link->received, RTA_DATA(attr),
+			       sizeof(link->received));
 		else if ((attr->rta_type & NLA_TYPE_MASK) == IFLA_XDP)
-			look_at_xdp(&link, attr);
+			look_at_xdp(link, attr);
 	}
+}
+
+/* Who is called back for each interface. */
+struct visitor {
+	bool (*callback)(void *argument, const struct survey_link *link);
+	void *argument;
+};
+
+/* Take one datagram of links. Returns whether more are to come. */
+static bool receive_links(int fd, char *buffer, size_t size,
+			  const struct visitor *visitor)
+{
+	ssize_t n = recv(fd, buffer, size, 0);
+	struct nlmsghdr *message = (struct nlmsghdr *)buffer;
+	struct survey_link link;
+	int len = (int)n;
+
+	if (n <= 0)
+		return false;
+	for (; NLMSG_OK(message, len); message = NLMSG_NEXT(message, len)) {
+		if (message->nlmsg_type == NLMSG_DONE ||
+		    message->nlmsg_type == NLMSG_ERROR)
+			return false;
+		if (message->nlmsg_type != RTM_NEWLINK)
+			continue;
+		read_link(&link, message);
+		if (!visitor->callback(visitor->argument, &link))
+			return false;
+	}
+	return true;
+}
+
+int survey_open_netns(void)
+{
+	const struct timeval patience = { .tv_usec = 500000 };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+				  sizeof(patience))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+void survey_each_link(int fd,
+		      bool (*callback)(void *argument,
+				       const struct survey_link *link),
+		      void *argument)
+{
+	const struct visitor visitor = { callback, argument };
+	const size_t size = 65536;
+	struct {
+		struct nlmsghdr header;
+		struct ifinfomsg link;
+	} request = {
+		.header = {
+			.nlmsg_len = sizeof(request),
+			.nlmsg_type = RTM_GETLINK,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		},
+		.link.ifi_family = AF_UNSPEC,
+	};
+	char *buffer = malloc(size);
+
+	if (buffer && send(fd, &request, sizeof(request), 0) == sizeof(request))
+		while (receive_links(fd, buffer, size, &visitor))
+			;
+	free(buffer);
+}
+
+/* The survey that is made of a network namespace. */
+struct view {
+	struct survey *survey;
+	unsigned int netns;
+};
+
+static bool add_link(void *argument, const struct survey_link *found)
+{
+	struct view *view = argument;
+	struct survey *survey = view->survey;
+	struct survey_link link = *found;
+	struct bpf_prog_info info;
+
 	if (!link.prog || !is_printable(link.name))
-		return;
+		return !over(survey);
+	link.netns = view->netns;
 	if (!prog_info(link.prog, &info, NULL, 0))
 		link.btf = info.btf_id;
 	append(&survey->links, &survey->nr_links, LINKS_MAX, &link, sizeof(link));
@@ -388,53 +476,25 @@ static void add_link(struct survey *survey, struct nlmsghdr *message)
 			append(&hook->links, &hook->nr_links, LINKS_MAX, &link,
 			       sizeof(link));
 	}
+	return !over(survey);
 }
 
-/* Take one datagram of links. Returns whether more are to come. */
-static bool receive_links(struct survey *survey, int fd, char *buffer, size_t size)
+void survey_look_into(struct survey *survey, int fd, unsigned int netns)
 {
-	ssize_t n = recv(fd, buffer, size, 0);
-	struct nlmsghdr *message = (struct nlmsghdr *)buffer;
-	int len = (int)n;
+	struct view view = { survey, netns };
 
-	if (n <= 0)
-		return false;
-	for (; NLMSG_OK(message, len); message = NLMSG_NEXT(message, len)) {
-		if (message->nlmsg_type == NLMSG_DONE ||
-		    message->nlmsg_type == NLMSG_ERROR)
-			return false;
-		if (message->nlmsg_type == RTM_NEWLINK)
-			add_link(survey, message);
-	}
-	return true;
+	if (survey->progs_known && !over(survey))
+		survey_each_link(fd, add_link, &view);
 }
 
 static void find_links(struct survey *survey)
 {
-	const struct timeval patience = { .tv_usec = 500000 };
-	const size_t size = 65536;
-	struct {
-		struct nlmsghdr header;
-		struct ifinfomsg link;
-	} request = {
-		.header = {
-			.nlmsg_len = sizeof(request),
-			.nlmsg_type = RTM_GETLINK,
-			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-		},
-		.link.ifi_family = AF_UNSPEC,
-	};
-	char *buffer = malloc(size);
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	int fd = survey_open_netns();
 
-	if (buffer && fd >= 0 &&
-	    !setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) &&
-	    send(fd, &request, sizeof(request), 0) == sizeof(request))
-		while (!over(survey) && receive_links(survey, fd, buffer, size))
-			;
-	if (fd >= 0)
-		close(fd);
-	free(buffer);
+	if (fd < 0)
+		return;
+	survey_look_into(survey, fd, 0);
+	close(fd);
 }
 
 /*
@@ -569,8 +629,7 @@ void survey_make(struct survey *survey, const char *path, int ms)
 	count_pins(survey);
 	find_programs(survey);
 	find_captures(survey);
-	if (survey->progs_known)
-		find_links(survey);
+	find_links(survey);
 }
 
 void survey_free(struct survey *survey)

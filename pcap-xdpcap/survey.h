@@ -26,12 +26,14 @@ struct survey_prog {
 
 /* An interface with an XDP program. */
 struct survey_link {
-	int index;
+	unsigned int netns; /* see survey_look_into(); 0: the caller's own */
+	int index;          /* in there, as is the name */
 	char name[IF_NAMESIZE];
 	unsigned int flags; /* IFF_UP, ... */
 	__u8 mode;          /* XDP_ATTACHED_DRV, ... */
 	__u32 prog;
-	__u32 btf; /* of the program, or 0 */
+	__u32 btf;      /* of the program, or 0 */
+	__u64 received; /* packets */
 };
 
 /* The most maps of a capture's filter program, and some more than it has. */
@@ -84,6 +86,27 @@ struct survey {
  */
 void survey_make(struct survey *survey, const char *path, int ms);
 void survey_free(struct survey *survey);
+
+/*
+ * A descriptor by which the interfaces of the network namespace can be looked at that
+ * the thread is in now, also when it has left it. Returns -1 if there is none.
+ */
+int survey_open_netns(void);
+
+/*
+ * Look also at the interfaces of the network namespace of this descriptor, which they
+ * have as their number.
+ */
+void survey_look_into(struct survey *survey, int fd, unsigned int netns);
+
+/*
+ * Call back for each interface there, until that returns false. netns and btf are 0,
+ * and so is prog if it has no XDP program.
+ */
+void survey_each_link(int fd,
+		      bool (*callback)(void *argument,
+				       const struct survey_link *link),
+		      void *argument);
 
 /* Whether a program with this name is one of those that captures put into slots. */
 bool survey_is_captures(const char *name);

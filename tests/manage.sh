@@ -6,11 +6,13 @@
 . "$(dirname "$0")/lib.sh"
 MODE=--immediate-mode
 
-# xdpcap ARGUMENT...: the command, at the receiving end if that is there.
+# xdpcap ARGUMENT...: the command, at the receiving end if that is there, or in the
+# network namespace $AT.
+AT=$NS_B
 xdpcap() {
 	local ns=()
 
-	[ ! -e "/run/netns/$NS_B" ] || ns=(in_ns "$NS_B")
+	[ ! -e "/run/netns/$AT" ] || ns=(in_ns "$AT")
 	"${ns[@]}" env "LD_LIBRARY_PATH=$LIBPCAP" "XDPCAP_HELPER=$HELPER" \
 		"$BUILD/xdpcap" "$@"
 }
@@ -36,18 +38,6 @@ explain() {
 		sed 's/ - \([A-Z0-9]\)/\n\1/g'
 }
 
-# traffic_while_it_counts SLOTS OPTION...: to be started before it. Its filters must be
-# in so many slots, and then it takes a moment until it begins.
-traffic_while_it_counts() {
-	wait_for 60 slots_used "$1" || return
-	sleep 1
-	traffic "${@:2}"
-}
-
-slots_used() {
-	[ "$(hook_slots | wc -l)" -ge "$1" ]
-}
-
 # explained PATTERN [OPTION...]: it is among the remarks.
 explained() {
 	contains "explanation" "$1" "$(explain "${@:2}" "$HOOK")"
@@ -60,6 +50,27 @@ not_explained() {
 	got=$(explain "${@:2}" "$HOOK")
 	# shellcheck disable=SC2053 # it is a pattern
 	[[ $got != *$1* ]] || fail "explained, though it is not so: $got"
+}
+
+# explain_traffic OPTION... -- OPTION...: what the command says, into $TMP/out, with
+# traffic while it counts.
+explain_traffic() {
+	local pid options=()
+
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	xdpcap hook explain --seconds 4 "${options[@]}" >"$TMP/out" &
+	pid=$!
+	wait_for 30 counting || fail "it does not count: $(cat "$TMP/out")"
+	traffic "${@:2}" >"$TMP/traffic"
+	wait $pid || fail "exit status $?"
+}
+
+# It sleeps for nothing else.
+counting() {
+	[[ $(cat "/proc/$(pgrep -x xdpcap)/wchan" 2>/dev/null) == *nanosleep* ]]
 }
 
 # refused STATUS PATTERN COMMAND...: its exit status and message.
@@ -105,7 +116,7 @@ test_list_says_who_uses_and_captures() {
 	stop a
 	stop b
 	in_ns "$NS_B" ip link set "$IF_B" xdp off
-	contains "afterwards" "example, on no interface of this network namespace
+	contains "afterwards" "example, on no interface
     captures    none" "$(xdpcap hook list)"
 }
 
@@ -119,7 +130,7 @@ test_list_for_scripts() {
 		"[$(map_id "$HOOK"),\"xdpcap_hook\",5,false,\"xdp\",[\"$HOOK\"],[\"drop\",\"tx\"],[],[]]" \
 		"$(json '[.map, .name, .entries, .enter, .owner, .pins, .taken, .dead, .occupied]')"
 	same "programs" \
-		"[{\"id\":$(program_id "$PROG"),\"name\":\"example\",\"type\":\"xdp\",\"interfaces\":[\"$IF_B\"]}]" \
+		"[{\"id\":$(program_id "$PROG"),\"name\":\"example\",\"type\":\"xdp\",\"interfaces\":[{\"name\":\"$IF_B\",\"ifindex\":12,\"netns\":null}]}]" \
 		"$(json .programs)"
 	same "captures" "[[\"drop\",\"tx\"],${PID[a]},\"tcpdump\"]
 [[\"drop\"],${PID[b]},\"tcpdump\"]" \
@@ -156,6 +167,85 @@ test_list_of_all_kinds() {
 		"$(xdpcap hook list)"
 	bpftool map delete pinned "$HOOK" key 1 0 0 0
 	rm -r "$BPFDIR"
+}
+
+# nameless_up: an interface that is called as the receiver's, and has the number of
+# the sender's, with the program, in a network namespace without a name; of which
+# there are two processes.
+nameless_up() {
+	# shellcheck disable=SC2016 # the inner shell's
+	unshare --net sh -c 'ip link add "$0" index 11 type veth peer name peer &&
+		ip link set peer up && ip link set "$0" up &&
+		ip link set "$0" xdp pinned "$1" || exit
+		setpriv --pdeathsig KILL sleep 300 & touch "$2" &&
+		exec sleep 300' "$IF_B" "$PROG" "$TMP/up" &
+	PID[nameless]=$!
+	wait_for 20 test -e "$TMP/up" || fail "there is no such interface"
+	wait_for 20 carrier "/proc/${PID[nameless]}/ns/net" || fail "it has no carrier"
+}
+
+# carrier NETNS: the interface that is called as the receiver's has one there. The
+# kernel's word for it comes some time after the event.
+carrier() {
+	[[ $(nsenter --net="$1" ip link show "$IF_B") != *NO-CARRIER* ]]
+}
+
+no_carrier() {
+	! carrier "$1"
+}
+
+test_interfaces_of_other_network_namespaces() {
+	local nameless programs
+
+	network_up
+	nameless_up
+	programs="programs    $(program_id "$PROG") example on"
+	nameless="$IF_B (netns of pid ${PID[nameless]})"
+	contains "in its own" "$programs $IF_B, $nameless
+" "$(xdpcap hook list)"
+	same "for scripts" "[[\"$IF_B\",12,null],[\"$IF_B\",11,\"/proc/${PID[nameless]}/ns/net\"]]" \
+		"$(json '[.programs[].interfaces[] | [.name, .ifindex, .netns]]')"
+	# from elsewhere; and what is in the directory may be anything
+	AT=$NS_A
+	mkfifo /run/netns/a-fifo
+	echo "no namespace" >/run/netns/a-file
+	touch /run/netns/z-another-name
+	mount --bind "/run/netns/$NS_B" /run/netns/z-another-name
+	contains "from another one" "$programs $IF_B (netns $NS_B), $nameless
+" "$(xdpcap hook list)"
+	same "for scripts" "[\"/run/netns/$NS_B\",\"/proc/${PID[nameless]}/ns/net\"]" \
+		"$(json '[.programs[].interfaces[].netns]')"
+	umount /run/netns/z-another-name
+	rm /run/netns/a-fifo /run/netns/a-file /run/netns/z-another-name
+	stop nameless KILL
+}
+
+test_explain_looks_into_other_network_namespaces() {
+	local nameless id
+
+	network_up
+	nameless_up
+	id=$(program_id "$PROG")
+	nameless="$IF_B (netns of pid ${PID[nameless]})"
+	AT=$NS_A
+	xdpcap hook explain --seconds 0 "$HOOK" >"$TMP/out"
+	same "interfaces" \
+		"interfaces  $IF_B (netns $NS_B): program $id, native, up, uses the hook
+                $nameless: program $id, native, up, uses the hook
+                $IF_A: program $(program_id "$BPFDIR/pass"), native, up, does not use the hook" \
+		"$(sed -n '/interfaces/,/^$/s/^    //p' "$TMP/out" | sed '2,$s/^ */                /')"
+	not_explained "No interface"
+	in_ns "$NS_B" ip link set "$IF_B" down
+	nsenter --net="/proc/${PID[nameless]}/ns/net" ip link set peer down
+	wait_for 20 no_carrier "/proc/${PID[nameless]}/ns/net" || fail "it has a carrier"
+	explained "Interface $IF_B (netns $NS_B) is down."
+	explained "Interface $nameless has no carrier."
+	in_ns "$NS_B" ip link set "$IF_B" up
+	wait_for 20 link_up "$NS_B" "$IF_B" || fail "$IF_B does not come up"
+	explain_traffic "$HOOK" -- -c 20 -p 4001
+	contains "count" "drop 20 pass 0 tx 0 redirect 0; interfaces received 20" \
+		"$(cat "$TMP/out")"
+	stop nameless KILL
 }
 
 # --- clean ---
@@ -324,15 +414,10 @@ test_rm() {
 # --- explain ---
 
 test_explain_counts_what_comes() {
-	local pid
-
 	network_up
-	traffic_while_it_counts 5 -c 60 -p 4001,4002,4003 &
-	pid=$!
-	xdpcap hook explain --seconds 5 --runs "$HOOK" >"$TMP/out"
-	wait $pid
+	explain_traffic --runs "$HOOK" -- -c 60 -p 4001,4002,4003
 	contains "count" \
-		"packets     in 5.0 s: aborted 0 drop 20 pass 20 tx 20 redirect 0; interfaces received 60; programs ran 60" \
+		"packets     in 4.0 s: aborted 0 drop 20 pass 20 tx 20 redirect 0; interfaces received 60; programs ran 60" \
 		"$(cat "$TMP/out")"
 	contains "interface" \
 		"interfaces  $IF_B: program $(program_id "$PROG"), native, up, uses the hook" \
@@ -370,7 +455,7 @@ test_explain_no_program() {
 		map name xdpcap_hook pinned "$HOOK"
 	not_explained "No program has used"
 	contains "kind" "takes       programs with xdp.frags" "$(cat "$TMP/explained")"
-	explained "No interface of this network namespace runs a program that uses the hook."
+	explained "No interface runs a program that uses the hook."
 	not_explained "up to the MTU"
 	attach_xdp "$PROG"
 	not_explained "No interface"
@@ -378,6 +463,7 @@ test_explain_no_program() {
 	explained "Interface $IF_B is down."
 	in_ns "$NS_B" ip link set "$IF_B" up
 	in_ns "$NS_A" ip link set "$IF_A" down
+	wait_for 20 no_carrier "/run/netns/$NS_B" || fail "it has a carrier"
 	explained "Interface $IF_B has no carrier."
 	in_ns "$NS_B" ip link set "$IF_B" xdp off
 	id=$(program_id "$PROG")
@@ -428,17 +514,13 @@ test_explain_what_keeps_captures_off() {
 }
 
 test_explain_enter() {
-	local pid
-
 	network_pair
 	bpftool prog loadall "$BUILD/bpf/enter.bpf.o" "$BPFDIR" pinmaps "$BPFDIR"
 	attach_xdp "$BPFDIR/enter"
-	# slot 6 has the continuation
-	traffic_while_it_counts 7 -c 20 -p 4000 &
-	pid=$!
-	explained "with the addresses, ports, tags and headers that they have then (and @enter as they came)" --seconds 5
-	wait $pid
-	contains "count" "drop 0 pass 20 tx 0 redirect 0 enter 20" "$(cat "$TMP/explained")"
+	explain_traffic "$HOOK" -- -c 20 -p 4000
+	contains "explanation" "with the addresses, ports, tags and headers that they have then (and @enter as they came)" \
+		"$(tr -s '\n ' '  ' <"$TMP/out")"
+	contains "count" "drop 0 pass 20 tx 0 redirect 0 enter 20" "$(cat "$TMP/out")"
 	bpftool map delete pinned "$HOOK" key 6 0 0 0
 	explained "Slot 6 is empty, which is to hold the program to continue with" --seconds 1
 	contains "count" "redirect 0; interfaces" "$(cat "$TMP/explained")"
