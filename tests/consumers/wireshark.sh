@@ -90,13 +90,17 @@ test_device_relative_to_the_bpf_file_system() {
 	same_frames sent a
 }
 
-test_dumpcap_ends_after_a_number_of_packets() {
+test_ends_after_a_number_of_packets() {
+	local program
+
 	network_up
-	dump a 5 -i "$DEVICE" -a packets:25
-	traffic -c 40 -p 4001,4002 -w "$TMP/sent.pcap"
-	ended a
-	emptied
-	same "packets" "$(frames sent | head -n 25)" "$(frames a)"
+	for program in dumpcap tshark; do
+		launch a 5 $program -q -i "$DEVICE" -a packets:25 -w "$TMP/a.pcap"
+		traffic -c 40 -p 4001,4002 -w "$TMP/sent.pcap"
+		ended a
+		emptied
+		same "packets of $program" "$(frames sent | head -n 25)" "$(frames a)"
+	done
 }
 
 test_dumpcap_ends_after_a_time() {
@@ -141,17 +145,22 @@ last_has() {
 	[ "$("$BUILD/tests/frames" -c "$TMP"/out/x_00007_*)" = "$1" ]
 }
 
-test_dumpcap_ends_after_a_number_of_files() {
+test_ends_after_a_number_of_files() {
+	local program
+
 	network_up
-	mkdir "$TMP/out"
-	launch a 5 dumpcap -q -i "$DEVICE" -b packets:10 -a files:2 -w "$TMP/out/x"
-	traffic -c 40 -p 4001,4002 -w "$TMP/sent.pcap"
-	ended a
-	emptied
-	same "number of files" 2 "$(find "$TMP/out" -type f | wc -l)"
-	frames sent | head -n 20 >"$TMP/expected"
-	all_frames "$TMP"/out/* >"$TMP/got"
-	same_lines "packets of both files"
+	for program in dumpcap tshark; do
+		mkdir "$TMP/$program"
+		launch a 5 $program -q -i "$DEVICE" -b packets:10 -a files:2 \
+			-w "$TMP/$program/x"
+		traffic -c 40 -p 4001,4002 -w "$TMP/sent.pcap"
+		ended a
+		emptied
+		same "number of files" 2 "$(find "$TMP/$program" -type f | wc -l)"
+		frames sent | head -n 20 >"$TMP/expected"
+		all_frames "$TMP/$program"/* >"$TMP/got"
+		same_lines "packets of both files of $program"
+	done
 }
 
 test_dumpcap_snapshot_length_buffer_and_format() {
