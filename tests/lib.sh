@@ -81,7 +81,7 @@ HOOK=$BPFDIR/xdpcap_hook
 PROG=$BPFDIR/example
 
 # How long what is no longer used may take to go, s.
-LEFT_PATIENCE=15
+LEFT_PATIENCE=60
 
 passed=0 failed=0 skipped=0
 
@@ -158,8 +158,8 @@ network_pair() {
 	ip -n "$NS_A" link set "$IF_A" up
 	ip -n "$NS_B" link set "$IF_B" up
 	# until then, what is sent is dropped
-	wait_for 20 link_up "$NS_A" "$IF_A" || fail "$IF_A does not come up"
-	wait_for 20 link_up "$NS_B" "$IF_B" || fail "$IF_B does not come up"
+	wait_for 60 link_up "$NS_A" "$IF_A" || fail "$IF_A does not come up"
+	wait_for 60 link_up "$NS_B" "$IF_B" || fail "$IF_B does not come up"
 	ip -n "$NS_A" neigh replace $IP_B lladdr $MAC_B dev "$IF_A"
 	ip -n "$NS_B" neigh replace $IP_A lladdr $MAC_A dev "$IF_B"
 	mkdir -p "$BPFDIR"
@@ -211,7 +211,7 @@ fails() {
 	same "exit status for $2 (${message:0:200})" 1 $status
 	contains "message" "$1: $3" "$message"
 	[ ${#message} -lt 290 ] || fail "the message is too long: $message"
-	wait_for 10 no_helpers || fail "a helper is left"
+	wait_for 60 no_helpers || fail "a helper is left"
 	[ ! -e "$HOOK" ] || hook_empty ||
 		fail "the hook is not empty: $(hook_slots)"
 }
@@ -234,7 +234,7 @@ start() {
 	: >"$TMP/$name.err"
 	"$@" >"$TMP/$name.out" 2>>"$TMP/$name.err" &
 	PID[$name]=$!
-	wait_for 30 started "$name" && return
+	wait_for 60 started "$name" && return
 	kill -KILL "${PID[$name]}" 2>/dev/null
 	cat "$TMP/$name.err"
 	fail "$name does not listen"
@@ -275,7 +275,7 @@ stop() {
 
 # ended NAME: wait for it to end by itself. STATUS gets its exit status.
 ended() {
-	wait_for 30 gone "${PID[$1]}" || fail "$1 does not end"
+	wait_for 60 gone "${PID[$1]}" || fail "$1 does not end"
 	STATUS=0
 	wait "${PID[$1]}" 2>/dev/null || STATUS=$?
 	unset "PID[$1]"
@@ -301,9 +301,9 @@ has() {
 # wait_frames NAME NUMBER: until so many are written; then a little longer, to see
 # whether there are more.
 wait_frames() {
-	wait_for 20 has "$1" "$2" || {
+	wait_for 60 has "$1" "$2" || {
 		sed 's/^/	/' "$TMP/$1.err"
-		fail "$1: $(count "$1") packets after 20 s, not $2"
+		fail "$1: $(count "$1") packets after 60 s, not $2"
 	}
 	sleep 0.2
 	[ "$(count "$1")" = "$2" ] ||
