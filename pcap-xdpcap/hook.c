@@ -37,6 +37,9 @@
 #define LOCK_LONG          1000
 #define LOCK_LONG_PAUSE_NS 1000000
 
+/* Symbolic links that the kernel follows (MAXSYMLINKS, include/linux/namei.h). */
+#define LINKS_MAX 40
+
 int hook_error(const struct hook *hook, struct xdpcap_reply *reply,
 	       enum xdpcap_status status, const char *format, ...)
 {
@@ -158,16 +161,35 @@ static int check_map(struct hook *hook, bool owned, struct xdpcap_reply *reply)
 	return 0;
 }
 
+/*
+ * Open the directory that the pin itself is in, also if the path ends in a symbolic
+ * link to it: who uses the pin has one lock with all others, however they name it.
+ */
 static int open_directory(struct hook *hook)
 {
-	char directory[XDPCAP_PATH_MAX], *slash;
+	char path[XDPCAP_PATH_MAX], target[XDPCAP_PATH_MAX], *slash, *end;
+	ssize_t n;
 
-	strcpy(directory, hook->path);
-	slash = strrchr(directory, '/');
-	if (!slash)
-		return -ENOENT;
-	slash[slash == directory] = '\0';
-	hook->dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	strcpy(path, hook->path);
+	for (int links = 0;; links++) {
+		slash = strrchr(path, '/');
+		if (!slash)
+			return -ENOENT;
+		n = readlink(path, target, sizeof(target));
+		if (n < 0)
+			break;
+		end = target[0] == '/' ? path : slash + 1;
+		if (links == LINKS_MAX)
+			return -ELOOP;
+		if (end + n >= path + sizeof(path))
+			return -ENAMETOOLONG;
+		memcpy(end, target, n);
+		end[n] = '\0';
+	}
+	if (errno != EINVAL) /* not a link */
+		return -errno;
+	slash[slash == path] = '\0';
+	hook->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return hook->dir_fd < 0 ? -errno : 0;
 }
 

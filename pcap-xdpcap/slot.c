@@ -342,10 +342,12 @@ static int bury(const struct hook *hook, int slots_fd, __u32 action)
 			return err;
 		if (member.life == SLOT_ELSEWHERE)
 			return -EBUSY;
-		if (member.life == SLOT_DEAD)
+		if (member.life == SLOT_DEAD) {
 			bpf_map_delete_elem(slots_fd, &i);
-		else
+			test_point("buried");
+		} else {
 			alive++;
+		}
 	}
 	return alive;
 }

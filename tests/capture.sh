@@ -293,7 +293,7 @@ test_killed_tcpdump_leaves_the_hook_empty() {
 	wait_frames a 10
 	! hook_empty || fail "the hook is empty during the capture"
 	kill -KILL "${PID[a]}"
-	wait_for 10 hook_empty || fail "after 10 s the hook has $(hook_slots)"
+	wait_for 20 hook_empty || fail "after 20 s the hook has $(hook_slots)"
 	ended a
 }
 
@@ -341,7 +341,7 @@ test_killed_helper_ends_the_capture() {
 
 	# the filter programs are still there, but soon nothing is copied any more
 	! hook_empty || fail "there is no filter program in the hook"
-	wait_for 10 copies_nothing || fail "it still copies: $(counters)"
+	wait_for 20 copies_nothing || fail "it still copies: $(counters)"
 	stop b
 	sniff b "$NS_B" "$IF_B" udp
 	traffic -c 10 -p 4002 -w "$TMP/sent.pcap"

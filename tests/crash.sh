@@ -1,8 +1,8 @@
 #!/bin/bash
 # The helper, the application or both are killed at every point of attaching,
-# changing the filter and detaching: traffic, verdicts and other captures do not
-# notice, nothing is copied for the dead, and the next capture removes what they
-# have left.
+# changing the filter, detaching, and removing what the dead have left: traffic,
+# verdicts and other captures do not notice, nothing is copied for the dead, and the
+# next capture removes what they have left.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/events/lib.sh
@@ -16,6 +16,8 @@ FILTER="filter-loaded filter-locked filter-slot:1 filter-slot:2 filter-head:1
 	filter-head:2 filter-done"
 DETACH="detach-begin detach-locked detach-slot:1 detach-slot:2 detach-head:1
 	detach-head:2 detach-done"
+# Of two dead captures of two actions.
+BURY="buried:1 buried:2 buried:3 buried:4"
 
 # die POINT HOW LINE...: a capture s comes to the point and then, HOW being
 # helper, application or both, ends there. Lines of a script.
@@ -42,15 +44,27 @@ die() {
 	echo "gone s"
 }
 
+# The head and the one behind it. Lines of a script.
+DEAD="start x actions=drop,pass filter=4
+attached x
+start y actions=drop,pass
+attached y
+kill x helper
+gone x
+kill y helper
+gone y"
+
 # all_ways PROGRAMS "POINT..." LINE...: at each point in each way, and afterwards
 # one capture w, if there is one, goes on with so many programs, nothing else
-# copies, and another one captures.
+# copies, and another one captures. BEFORE are lines before each.
+BEFORE=
 all_ways() {
 	local programs=$1 points=$2 point how
 
 	shift 2
 	for point in $points; do
 		for how in helper application both; do
+			echo "$BEFORE"
 			die "$point" $how "$@"
 			cat <<-END
 				quiet w
@@ -102,6 +116,18 @@ test_killed_while_changing_the_filter() {
 
 test_killed_while_detaching() {
 	check "$DETACH" "attached s" "close s"
+}
+
+# While somebody lives, or else the kernel has removed them.
+test_killed_while_removing_the_dead() {
+	events_up
+	BEFORE=$DEAD
+	{
+		printf '%s\n' "start w actions=drop,pass filter=6" "attached w"
+		all_ways 2 "$BURY"
+		echo "close w"
+	} >"$TMP/script"
+	events <"$TMP/script"
 }
 
 run_tests

@@ -81,7 +81,7 @@ HOOK=$BPFDIR/xdpcap_hook
 PROG=$BPFDIR/example
 
 # How long what is no longer used may take to go, s.
-LEFT_PATIENCE=30
+LEFT_PATIENCE=60
 
 # shellcheck source=tests/report.sh
 . "$SRC/tests/report.sh"
@@ -221,7 +221,7 @@ fails() {
 	same "exit status for $2 (${message:0:200})" 1 $status
 	contains "message" "$1: $3" "$message"
 	[ ${#message} -lt 290 ] || fail "the message is too long: $message"
-	wait_for 30 no_helpers || fail "a helper is left"
+	wait_for 60 no_helpers || fail "a helper is left"
 	[ ! -e "$HOOK" ] || hook_empty ||
 		fail "the hook is not empty: $(hook_slots)"
 }

@@ -421,7 +421,7 @@ test_limits_of_the_application() {
 		with_xdpcap "${member[@]}" prlimit --nofile=$n \
 			"$BUILD/tests/open" "xdpcap:$HOOK" || status=$?
 		[ $status -le 1 ] || fail "exit status $status with $n descriptors"
-		wait_for 10 no_helpers || fail "a helper is left"
+		wait_for 60 no_helpers || fail "a helper is left"
 		hook_empty || fail "the hook is not empty: $(hook_slots)"
 	done
 	same "with $n descriptors" 0 $status

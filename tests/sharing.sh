@@ -349,6 +349,25 @@ test_packets_in_several_buffers() {
 	} | events -l -r 5000
 }
 
+# They have one lock, and find each other.
+test_symbolic_link_is_the_same_pin() {
+	network_up
+	ln -s "$HOOK" "$TMP/absolute"
+	ln -s absolute "$TMP/relative"
+	capture a udp
+	DEVICE=xdpcap:$TMP/relative capture b udp
+	traffic -c 10 -w "$TMP/sent.pcap"
+	wait_frames a 10
+	stop a
+	capture c udp
+	traffic -f 10 -c 10 -w "$TMP/sent2.pcap"
+	wait_frames b 20
+	wait_frames c 10
+	stop b
+	stop c
+	same "packets" "$(frames sent; frames sent2)" "$(frames b)"
+}
+
 test_random_events() {
 	local seed=${SEED:-$(date +%s)} run
 

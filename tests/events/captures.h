@@ -86,20 +86,20 @@ pid_t capture_helper(struct capture *c);
  */
 void captures_poll(void);
 
-/* Poll until it is true; false if it does not become true. */
-#define WAIT_FOR(condition)                              \
-	({                                               \
-		const long long end_ = now_ms() + 30000; \
-		bool true_;                              \
-                                                         \
-		for (;;) {                               \
-			captures_poll();                 \
-			true_ = (condition);             \
-			if (true_ || now_ms() > end_)    \
-				break;                   \
-			sleep_us(500);                   \
-		}                                        \
-		true_;                                   \
+/* Poll until it is true; false if it does not in two minutes. */
+#define WAIT_FOR(condition)                               \
+	({                                                \
+		const long long end_ = now_ms() + 120000; \
+		bool true_;                               \
+                                                          \
+		for (;;) {                                \
+			captures_poll();                  \
+			true_ = (condition);              \
+			if (true_ || now_ms() > end_)     \
+				break;                    \
+			sleep_us(500);                    \
+		}                                         \
+		true_;                                    \
 	})
 
 long long now_ms(void);

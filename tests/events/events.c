@@ -49,27 +49,42 @@ static int open_pin(const char *path)
 	return fd;
 }
 
+/* Whether a packet went where its verdict sends it, once. */
+static bool is_right(uint32_t seq)
+{
+	const struct truth *t = flow->truth;
+	const uint32_t action = t->entered[seq] ? seq_action(seq) : 0;
+
+	return t->passed[seq] == (action == 2) &&
+	       t->turned[seq] == (action == 3) && t->back[seq] == (action == 4);
+}
+
+static unsigned int count_wrong(void)
+{
+	unsigned int wrong = 0;
+
+	for (uint32_t seq = 0; seq < flow_next(flow); seq++)
+		wrong += !is_right(seq);
+	return wrong;
+}
+
 /*
- * Every packet went where its verdict sends it, once. And what all this was, after
+ * All packets, some of which may still be on their way. And what all this was, after
  * what the lines begin with that a test passes on.
  */
 static void check_verdicts(const char *begin)
 {
 	const struct truth *t = flow->truth;
-	unsigned int wrong = 0, entered = 0;
-	uint32_t action;
+	unsigned int wrong, shown = 0, entered = 0;
 
+	WAIT_FOR(!count_wrong());
+	wrong = count_wrong();
 	for (uint32_t seq = 0; seq < flow_next(flow); seq++) {
-		action = t->entered[seq] ? seq_action(seq) : 0;
 		entered += t->entered[seq] != 0;
-		if (t->passed[seq] == (action == 2) &&
-		    t->turned[seq] == (action == 3) &&
-		    t->back[seq] == (action == 4))
-			continue;
-		if (wrong++ < 5)
+		if (!is_right(seq) && shown++ < 5)
 			printf("packet %u, action %u: %u times passed, %u sent back, %u redirected\n",
-			       seq, action, t->passed[seq], t->turned[seq],
-			       t->back[seq]);
+			       seq, seq_action(seq), t->passed[seq],
+			       t->turned[seq], t->back[seq]);
 	}
 	if (wrong)
 		fail("%u packets with another verdict", wrong);
@@ -90,7 +105,7 @@ static void end_flow(pid_t sender)
 	flow->stop = true;
 	if (waitpid(sender, &status, 0) != sender || status)
 		fail("the sender has failed");
-	/* what is on its way */
+	/* what is on its way, as far as that is known */
 	sleep_us(100000);
 }
 

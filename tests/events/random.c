@@ -87,6 +87,13 @@ static bool full(uint32_t actions)
 	return false;
 }
 
+/* Whether a capture's helper attaches, changes the filter, or detaches. */
+static bool is_at_work(const struct capture *c)
+{
+	return c->name[0] && !c->stopped && !c->stalled &&
+	       (c->killed || !capture_idle(c));
+}
+
 /*
  * Whether many helpers are at work, who wait for each other: on a busy machine one
  * more could wait in vain for the hook's lock.
@@ -96,8 +103,20 @@ static bool busy(void)
 	unsigned int n = 0;
 
 	for (struct capture *c = captures; c < captures + CAPTURES_MAX; c++)
-		n += c->name[0] && !c->stopped && !c->stalled && !capture_idle(c);
+		n += is_at_work(c);
 	return n >= AT_WORK_MAX;
+}
+
+/* Send less, if the packets would not suffice: on a busy machine events take longer. */
+static void spare_packets(void)
+{
+	const uint32_t all = SEQ_MAX - RESERVE;
+	const uint32_t rate = flow_next(flow) > all / 4 * 3 ? 1000 :
+			      flow_next(flow) > all / 2     ? 4000 :
+							      flow->rate;
+
+	if (rate < flow->rate)
+		flow->rate = rate;
 }
 
 static void choose(struct spec *spec)
@@ -363,6 +382,7 @@ void random_events(uint64_t seed, unsigned int count)
 	state = (seed + 1) * 0x9e3779b97f4a7c15ULL;
 	while (n < count && !failed && flow_next(flow) < SEQ_MAX - RESERVE) {
 		continue_long_stopped();
+		spare_packets();
 		if (busy() || !one_event()) {
 			captures_poll();
 			continue;

@@ -46,7 +46,7 @@ capture_with() {
 		>"$HELPER"
 	chmod 755 "$HELPER"
 	with_xdpcap "$BUILD/tests/sanitize/fault" "xdpcap:$HOOK" "$1" || :
-	wait_for 10 no_helpers
+	wait_for 60 no_helpers
 }
 
 module() {
