@@ -202,6 +202,14 @@ with_xdpcap() {
 	LD_LIBRARY_PATH=$LIBPCAP XDPCAP_HELPER=$HELPER "$@"
 }
 
+# helper_with VARIABLE=VALUE...: from now on, a helper of the test build with this
+# in its environment, which is otherwise empty.
+helper_with() {
+	HELPER=$TMP/helper
+	printf '#!/bin/sh\n%s exec %s\n' "$*" "$BUILD/xdpcap-helper-test" >"$HELPER"
+	chmod 755 "$HELPER"
+}
+
 # A device's activation fails: with this code and this message, of which no
 # less is cut off. fails CODE DEVICE PATTERN [COMMAND...]
 fails() {

@@ -105,19 +105,17 @@ check_filter() {
 }
 
 test_filters_in_the_kernel_and_in_userland() {
-	local refuse=$TMP/refuse
+	local helper=$HELPER
 
-	printf '#!/bin/sh\nXDPCAP_TEST_REFUSE_FILTER=1 exec %s\n' \
-		"$BUILD/xdpcap-helper-test" >"$refuse"
-	chmod +x "$refuse"
+	helper_with XDPCAP_TEST_REFUSE_FILTER=1
 	network_up
 	while IFS=: read -r filter ports; do
 		# shellcheck disable=SC2086 # several
-		check_filter "$HELPER" "$filter" $ports
+		check_filter "$helper" "$filter" $ports
 		same "\"$filter\" in the kernel" "$(wc -w <<<"$ports")" \
 			"$in_kernel"
 		# shellcheck disable=SC2086
-		check_filter "$refuse" "$filter" $ports
+		check_filter "$HELPER" "$filter" $ports
 		same "\"$filter\" in userland" 5 "$in_kernel"
 	done <<-END
 		inbound and udp:4000 4001 4002

@@ -321,10 +321,7 @@ test_forbidden_system_call_ends_the_capture() {
 	local helper=$HELPER
 
 	has_sandbox
-	HELPER=$TMP/helper
-	printf '#!/bin/sh\nXDPCAP_TEST_BREAK_OUT=1 exec %s\n' \
-		"$BUILD/xdpcap-helper-test" >"$HELPER"
-	chmod 755 "$HELPER"
+	helper_with XDPCAP_TEST_BREAK_OUT=1
 	network_up
 	# when the filter is set
 	with_xdpcap tcpdump -i "xdpcap:$HOOK" udp >"$TMP/a.err" 2>&1 &&

@@ -136,10 +136,7 @@ test_packets_in_several_buffers_filtered() {
 }
 
 test_packets_in_several_buffers_in_userland() {
-	HELPER=$TMP/helper
-	printf '#!/bin/sh\nXDPCAP_TEST_REFUSE_FILTER=1 exec %s\n' \
-		"$BUILD/xdpcap-helper-test" >"$HELPER"
-	chmod 755 "$HELPER"
+	helper_with XDPCAP_TEST_REFUSE_FILTER=1
 	test_packets_in_several_buffers_filtered
 }
 

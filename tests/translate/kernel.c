@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+/* The kernel's side: see kernel.h. */
 #include "kernel.h"
 
 #include <errno.h>

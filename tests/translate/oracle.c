@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+/* libpcap: see oracle.h. */
 #include "oracle.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+/* Packets from a description: see packets.h. */
 #include "packets.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+/* Random programs, expressions and packets: see random.h. */
 #include "random.h"
 
 #include <arpa/inet.h>

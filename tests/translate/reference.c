@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+/* cBPF in the plainest way: see reference.h. */
 #include "reference.h"
 
 struct machine {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+/* An eBPF interpreter: see vm.h. */
 #include "vm.h"
 
 #include <endian.h>
