@@ -83,7 +83,8 @@ PROG=$BPFDIR/example
 # How long what is no longer used may take to go, s.
 LEFT_PATIENCE=15
 
-passed=0 failed=0 skipped=0
+# shellcheck source=tests/report.sh
+. "$SRC/tests/report.sh"
 
 # End the test: it has failed.
 fail() {
@@ -451,35 +452,6 @@ run_test() {
 
 no_helpers() {
 	! helpers >/dev/null
-}
-
-ok() {
-	echo "ok $1"
-	passed=$((passed + 1))
-}
-
-# not_ok NAME [DETAILS]
-not_ok() {
-	echo "not ok $1"
-	[ $# -lt 2 ] || printf '    %s\n' "${2//$'\n'/$'\n    '}"
-	failed=$((failed + 1))
-}
-
-# skipped NAME REASON
-skipped() {
-	echo "skip $1 # $2"
-	skipped=$((skipped + 1))
-}
-
-# Print the last line, and exit.
-summary() {
-	if [ $skipped = 0 ]; then
-		echo "$passed passed, $failed failed"
-	else
-		echo "$passed passed, $failed failed, $skipped skipped"
-	fi
-	[ $failed = 0 ]
-	exit
 }
 
 # Run the tests that were named, or all, and exit.
