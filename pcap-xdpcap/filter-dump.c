@@ -230,7 +230,7 @@ static void print_both(const struct sock_filter *f, int32_t n,
 	for (size_t i = 0; i < len; i++) {
 		int32_t origin = info->origin[i];
 
-		if (i == info->helper_start) {
+		if (i == info->far_start) {
 			print_without_code(&t, n);
 			printf("%-*s|\n", LEFT_WIDTH,
 			       "(loads by bpf_xdp_load_bytes)");
@@ -264,9 +264,8 @@ static void print_counts(size_t n, size_t len,
 {
 	printf("%zu cBPF instructions, %zu eBPF instructions (%zu direct, %zu "
 	       "by bpf_xdp_load_bytes), %zu bounds checks\n",
-	       n, len, info->helper_start, len - info->helper_start,
-	       info->checks);
-	if (info->helper_only)
+	       n, len, info->far_start, len - info->far_start, info->checks);
+	if (info->far_only)
 		printf("too many paths for the verifier: all loads by "
 		       "bpf_xdp_load_bytes\n");
 }
