@@ -432,9 +432,7 @@ static int lay_out(struct cook *c)
 	return 0;
 }
 
-/*
- * May what the instruction becomes need M[]?
- */
+/* May what the instruction becomes need M[]? */
 static bool needs_m(const struct sock_filter *f)
 {
 	const uint16_t class = BPF_CLASS(f->code), mode = BPF_MODE(f->code);

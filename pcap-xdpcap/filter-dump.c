@@ -230,7 +230,7 @@ static void print_both(const struct sock_filter *f, int32_t n,
 	for (size_t i = 0; i < len; i++) {
 		int32_t origin = info->origin[i];
 
-		if (i == info->helper_start) {
+		if (i == info->far_start) {
 			print_without_code(&t, n);
 			printf("%-*s|\n", LEFT_WIDTH,
 			       "(loads by bpf_xdp_load_bytes)");
@@ -264,9 +264,8 @@ static void print_counts(size_t n, size_t len,
 {
 	printf("%zu cBPF instructions, %zu eBPF instructions (%zu direct, %zu "
 	       "by bpf_xdp_load_bytes), %zu bounds checks\n",
-	       n, len, info->helper_start, len - info->helper_start,
-	       info->checks);
-	if (info->helper_only)
+	       n, len, info->far_start, len - info->far_start, info->checks);
+	if (info->far_only)
 		printf("too many paths for the verifier: all loads by "
 		       "bpf_xdp_load_bytes\n");
 }
@@ -308,8 +307,7 @@ static int print_raw(struct options *o, const char *text)
 
 	if (n == 0 || n > BPF_MAXINSNS) {
 		fprintf(stderr,
-			"xdpcap-filter: `%s': the number of "
-			"instructions must be 1 to %d\n",
+			"xdpcap-filter: \"%s\": the number of instructions must be 1 to %d\n",
 			text, BPF_MAXINSNS);
 		return 1;
 	}
@@ -319,18 +317,28 @@ static int print_raw(struct options *o, const char *text)
 		return 1;
 	}
 	for (unsigned long i = 0; i < n; i++) {
+		unsigned long code, jt, jf, k;
 		int used = 0;
 
-		if (sscanf(end, ",%hu %hhu %hhu %u%n", &f[i].code, &f[i].jt,
-			   &f[i].jf, &f[i].k, &used) != 4) {
+		if (sscanf(end, ",%lu %lu %lu %lu%n", &code, &jt, &jf, &k,
+			   &used) != 4 ||
+		    code > UINT16_MAX || jt > UINT8_MAX || jf > UINT8_MAX ||
+		    k > UINT32_MAX) {
 			fprintf(stderr,
-				"xdpcap-filter: `%s': instruction %lu "
-				"of %lu is not `,CODE JT JF K'\n",
+				"xdpcap-filter: \"%s\": instruction %lu of %lu is not \",CODE JT JF K\"\n",
 				end, i, n);
 			free(f);
 			return 1;
 		}
+		f[i] = (struct sock_filter){ code, jt, jf, k };
 		end += used;
+	}
+	if (end[strspn(end, ", \n")]) {
+		fprintf(stderr,
+			"xdpcap-filter: \"%s\": there are more than the %lu instructions that it says\n",
+			end, n);
+		free(f);
+		return 1;
 	}
 	ret = print_filter(o, f, n);
 	free(f);
@@ -348,7 +356,7 @@ static int print_expression(struct options *o, const char *expression)
 		return 1;
 	}
 	if (pcap_compile(p, &prog, expression, 1, PCAP_NETMASK_UNKNOWN) < 0) {
-		fprintf(stderr, "xdpcap-filter: `%s': %s\n", expression,
+		fprintf(stderr, "xdpcap-filter: \"%s\": %s\n", expression,
 			pcap_geterr(p));
 		pcap_close(p);
 		return 1;
@@ -377,8 +385,7 @@ static bool set_action(struct options *o, const char *name)
 		}
 	}
 	fprintf(stderr,
-		"xdpcap-filter: `%s' is no action: aborted, drop, pass, "
-		"tx, redirect\n",
+		"xdpcap-filter: \"%s\" is no action: aborted, drop, pass, tx, redirect\n",
 		name);
 	return false;
 }
@@ -390,8 +397,7 @@ static bool set_snaplen(struct options *o, const char *text)
 
 	if (*end || v < 1 || v > 262144) {
 		fprintf(stderr,
-			"xdpcap-filter: `%s' is no snapshot length: 1 "
-			"to 262144\n",
+			"xdpcap-filter: \"%s\" is no snapshot length: 1 to 262144\n",
 			text);
 		return false;
 	}
@@ -452,7 +458,7 @@ int main(int argc, char **argv)
 		if (ok)
 			fprintf(stderr, "xdpcap-filter: one expression is "
 					"needed, in quotes\n");
-		fprintf(stderr, "Try `xdpcap-filter --help'.\n");
+		fprintf(stderr, "See xdpcap-filter --help.\n");
 		return 2;
 	}
 	if (is_raw(argv[optind]))

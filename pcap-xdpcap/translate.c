@@ -201,12 +201,18 @@ enum anc_how {
 	ANC_CACHED,   /* computed from the packet before anything else */
 };
 
+/* Where those that are computed before anything else are kept. */
+#define ANC_SLOT_PROTOCOL 0
+#define ANC_SLOT_TAG      1
+#define ANC_SLOT_PRESENT  2
+
 static const struct anc {
 	const char *name;
 	uint8_t how;
-	uint16_t arg;
+	uint16_t arg; /* offset in struct xdp_md, helper, or ANC_SLOT_ */
 } ancillary[SKF_AD_MAX / 4] = {
-	[SKF_AD_PROTOCOL / 4] = { "SKF_AD_PROTOCOL", ANC_CACHED, 0 },
+	[SKF_AD_PROTOCOL / 4] = { "SKF_AD_PROTOCOL", ANC_CACHED,
+				  ANC_SLOT_PROTOCOL },
 	[SKF_AD_PKTTYPE / 4] = { "SKF_AD_PKTTYPE", ANC_CONSTANT, 0 },
 	[SKF_AD_IFINDEX / 4] = { "SKF_AD_IFINDEX", ANC_CTX,
 				 offsetof(struct xdp_md, ingress_ifindex) },
@@ -220,18 +226,14 @@ static const struct anc {
 	[SKF_AD_CPU / 4] = { "SKF_AD_CPU", ANC_CALL,
 			     BPF_FUNC_get_smp_processor_id },
 	[SKF_AD_ALU_XOR_X / 4] = { "SKF_AD_ALU_XOR_X", ANC_REFUSED, 0 },
-	[SKF_AD_VLAN_TAG / 4] = { "SKF_AD_VLAN_TAG", ANC_CACHED, 1 },
+	[SKF_AD_VLAN_TAG / 4] = { "SKF_AD_VLAN_TAG", ANC_CACHED, ANC_SLOT_TAG },
 	[SKF_AD_VLAN_TAG_PRESENT / 4] = { "SKF_AD_VLAN_TAG_PRESENT", ANC_CACHED,
-					  2 },
+					  ANC_SLOT_PRESENT },
 	[SKF_AD_PAY_OFFSET / 4] = { "SKF_AD_PAY_OFFSET", ANC_REFUSED, 0 },
 	[SKF_AD_RANDOM / 4] = { "SKF_AD_RANDOM", ANC_CALL,
 				BPF_FUNC_get_prandom_u32 },
 	[SKF_AD_VLAN_TPID / 4] = { "SKF_AD_VLAN_TPID", ANC_REFUSED, 0 },
 };
-
-#define ANC_SLOT_PROTOCOL 0
-#define ANC_SLOT_TAG      1
-#define ANC_SLOT_PRESENT  2
 
 /*
  * Where A and X come from.
@@ -306,7 +308,7 @@ struct translation {
 	struct node *node; /* n + 1: the last one is "return 0" */
 	uint32_t entry;    /* node that the program starts with */
 	bool reads_packet; /* or its length */
-	bool helper_only;
+	bool far_only;
 	bool blur_m; /* M[] must have no known values: see put_blur() */
 
 	/* emission */
@@ -1332,7 +1334,7 @@ static uint32_t chain_length(const struct translation *t, uint32_t i)
  */
 static void find_chains(struct translation *t)
 {
-	for (uint32_t i = 0; i < t->n && !t->helper_only; i++) {
+	for (uint32_t i = 0; i < t->n && !t->far_only; i++) {
 		struct node *nd = &t->node[i];
 		uint32_t len = is_comparison(nd) ? chain_length(t, i) : 0;
 
@@ -1521,7 +1523,7 @@ static bool few_branches(const struct translation *t)
 	return branches <= MAX_BRANCHES;
 }
 
-/* Does the verifier get through near code? Leaves the answer in helper_only. */
+/* Does the verifier get through near code? Leaves the answer in far_only. */
 static int verifier_copes(struct translation *t)
 {
 	struct walk w = { .nr = 1 };
@@ -1531,8 +1533,8 @@ static int verifier_copes(struct translation *t)
 	w.first = calloc(t->n + 1, sizeof(*w.first));
 	w.hash = calloc(HASH_SIZE, sizeof(*w.hash));
 	if (w.state && w.first && w.hash) {
-		t->helper_only = !few_branches(t) || !walk_all(t, &w);
-		t->blur_m = t->helper_only || (t->opts->frags && t->reads_packet);
+		t->far_only = !few_branches(t) || !walk_all(t, &w);
+		t->blur_m = t->far_only || (t->opts->frags && t->reads_packet);
 		ret = 0;
 	} else {
 		t->no_memory = true;
@@ -2007,7 +2009,7 @@ static void put_store(struct translation *t, const struct node *nd)
 	}
 	put_blurred(t, REG_TMP, reg_of(nd->val));
 	put_stx(t, BPF_W, STACK_M(nd->k), REG_TMP);
-	if (!t->helper_only && (nd->live_out & BIT(VAL_PACKET)))
+	if (!t->far_only && (nd->live_out & BIT(VAL_PACKET)))
 		put_data_end(t, REG_CTX);
 }
 
@@ -2340,7 +2342,7 @@ static bool needs_ctx(const struct translation *t)
 	for (size_t i = 0; i < t->n; i++)
 		if (t->node[i].used && t->node[i].op == OP_ANC)
 			return true;
-	return (t->reads_packet && t->opts->frags) || t->helper_only ||
+	return (t->reads_packet && t->opts->frags) || t->far_only ||
 	       t->opts->accept || t->opts->reject;
 }
 
@@ -2432,7 +2434,7 @@ static void put_entry(struct translation *t)
 	for (size_t i = 0; i < BPF_MEMWORDS; i++)
 		if (live & BIT(VAL_M + i))
 			put_zero_m(t, i);
-	if ((live & BIT(VAL_PACKET)) && !t->helper_only) {
+	if ((live & BIT(VAL_PACKET)) && !t->far_only) {
 		put_data_end(t, ctx);
 		put_ldx(t, BPF_W, REG_DATA, ctx, offsetof(struct xdp_md, data));
 	}
@@ -2444,7 +2446,7 @@ static void put_entry(struct translation *t)
 
 static void put_nodes(struct translation *t)
 {
-	for (uint32_t i = 0; i < t->n && !t->helper_only; i++)
+	for (uint32_t i = 0; i < t->n && !t->far_only; i++)
 		if (t->node[i].used)
 			near_node(t, i);
 	t->far_start = t->len;
@@ -2500,7 +2502,7 @@ static void put_program(struct translation *t)
 	put_entry(t);
 	if (t->entry == t->n)
 		put_goto(t, label_reject(t));
-	else if (t->helper_only)
+	else if (t->far_only)
 		put_goto(t, far_label(t, t->entry));
 	put_nodes(t);
 	put_island(t);
@@ -2581,8 +2583,8 @@ static void hand_over(struct translation *t, struct bpf_insn **ebpf,
 	info->origin = t->origin;
 	t->origin = NULL;
 	info->checks = t->checks;
-	info->helper_start = t->far_start == t->far_end ? t->len : t->far_start;
-	info->helper_only = t->helper_only;
+	info->far_start = t->far_start == t->far_end ? t->len : t->far_start;
+	info->far_only = t->far_only;
 }
 
 int xdpcap_translate(const struct sock_filter *cbpf, size_t len,

@@ -70,16 +70,19 @@ struct xdpcap_translate_info {
 	 * instruction that it is there for, or XDPCAP_ORIGIN_*.
 	 */
 	int32_t *origin;
-	size_t checks;       /* packet bounds checks in the direct code */
-	size_t helper_start; /* first eBPF instruction of the part that
-				 * loads by bpf_xdp_load_bytes(); the length
-				 * of the program if it has none */
+	size_t checks; /* packet bounds checks in near code */
 	/*
-	 * The program has so many paths that a direct translation could exceed
-	 * the verifier's budget of a million instructions: all of it loads by
-	 * bpf_xdp_load_bytes(), which is verified in linear time, but slower.
+	 * The first eBPF instruction of far code, which loads by
+	 * bpf_xdp_load_bytes() and not directly, as near code does; the length of
+	 * the program if it has none.
 	 */
-	bool helper_only;
+	size_t far_start;
+	/*
+	 * The program has so many paths that near code could exceed the verifier's
+	 * budget of a million instructions: all of it is far code, which is
+	 * verified in linear time, but slower.
+	 */
+	bool far_only;
 };
 
 /*
@@ -129,9 +132,9 @@ struct xdpcap_translate_error {
  * Translate the len instructions at cbpf (at most BPF_MAXINSNS) as opts says
  * (NULL: all zero). Returns 0 with *ebpf, from malloc, holding *ebpf_len
  * instructions, or -1 with *err filled (err may be NULL) and nothing allocated.
- * The input is trusted in no way. Time and memory are linear in len, within a
- * fixed bound. A program that is returned passes the verifier of Linux 6.1 and
- * later, given CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, if the blocks do.
+ * The input is trusted in no way. Time and memory have a fixed bound. A program
+ * that is returned passes the verifier of Linux 6.1 and later, given CAP_BPF,
+ * CAP_NET_ADMIN and CAP_PERFMON, if the blocks do.
  */
 int xdpcap_translate(const struct sock_filter *cbpf, size_t len,
 		     const struct xdpcap_translate_opts *opts,

@@ -39,14 +39,6 @@ void fail(const char *file, int line, const char *format, ...)
 	exit(1);
 }
 
-long long now(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
 long long now_ms(void)
 {
 	return now(CLOCK_MONOTONIC) / NS_PER_MS;

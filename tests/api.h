@@ -11,15 +11,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <pthread.h>
-#include <time.h>
 
 #include <pcap/pcap.h>
 
 #include "api-hook.h"
 #include "api-traffic.h"
-
-#define NS_PER_MS 1000000LL
-#define NS_PER_S  1000000000LL
+#include "clock.h"
 
 /* Slots of the hook. */
 #define SLOT_DROP 1
@@ -104,8 +101,7 @@ _Noreturn void fail(const char *file, int line, const char *format, ...)
 		}                                                            \
 	} while (0)
 
-long long now(clockid_t clock); /* ns */
-long long now_ms(void);         /* CLOCK_MONOTONIC */
+long long now_ms(void); /* CLOCK_MONOTONIC */
 void sleep_ms(long long ms);
 
 /* Run the thread on a CPU; the first that it may run on. */

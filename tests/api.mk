@@ -15,7 +15,8 @@ api_test_SOURCES = \
 	tests/api-read.c \
 	tests/api-traffic.c \
 	tests/api-traffic.h \
-	tests/api-wait.c
+	tests/api-wait.c \
+	tests/clock.h
 # pthread, for older C libraries that have it apart
 api_test_CFLAGS = $(AM_CFLAGS) -pthread
 api_test_CPPFLAGS = $(AM_CPPFLAGS) $(LIBPCAP_CPPFLAGS)

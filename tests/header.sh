@@ -136,4 +136,22 @@ test_bpf_map_def() {
 				printf "%s%s", n++ ? " " : "", $i }')"
 }
 
+# The helper and loaders have the numbers of slots in headers of their own: clang
+# takes a second definition only if it is the same.
+test_slots_are_the_same_everywhere() {
+	local name
+
+	compile slots -I"$SRC/pcap-xdpcap" -I"$SRC/lib" <<-'END'
+	#include "hook.h"
+	#include "ring.h"
+	#include <xdpcap/loader.h>
+	END
+	for name in XDPCAP_ENTER_SLOT XDPCAP_CONTINUE_SLOT XDPCAP_HOOK_ENTER_ENTRIES; do
+		grep -q "^#define $name " "$SRC/bpf/hook.h" ||
+			fail "bpf/hook.h has no $name"
+		grep -q "^#define $name " "$SRC/pcap-xdpcap/ring.h" ||
+			fail "ring.h has no $name"
+	done
+}
+
 run_tests

@@ -23,14 +23,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <pcap/pcap.h>
 
+#include "clock.h"
+
 #define FRAME_MAX 65535
 #define LIST_MAX  65536
-#define NS_PER_S  1000000000LL
 /* For frames that are too small for a UDP packet: local experiments' type. */
 #define ETHERTYPE_SMALL 0x88b5
 
@@ -328,23 +328,6 @@ static int open_interface(const char *interface, bool gso)
 	if (gso && setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)))
 		die("PACKET_VNET_HDR");
 	return fd;
-}
-
-static long long now(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
-static void sleep_until(long long when)
-{
-	const struct timespec ts = { .tv_sec = when / NS_PER_S,
-				     .tv_nsec = when % NS_PER_S };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL))
-		;
 }
 
 /* Returns as send(2). */

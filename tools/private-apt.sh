@@ -5,8 +5,8 @@
 # and caches are neither changed nor needed to have the entries. apt verifies
 # what it downloads against the archive's signature.
 #
-# Sourced by tools/fetch-*, after suite (empty: the system's own) and type (deb
-# or deb-src) are set and die is defined.
+# Sourced by tools/fetch-*, and by test suites that get something else, after suite
+# (empty: the system's own) and type (deb or deb-src) are set and die is defined.
 
 : "${suite=}" "${type:?}"
 

@@ -13,5 +13,5 @@ bench-translate: bench/translate/bench bench/translate/filters.bpf.o
 
 .PHONY: bench-translate
 
-CLEANFILES += bench/translate/bench bench/translate/filters.bpf.o \
-	bench/translate/filters.bpf.d
+bpf_objects += bench/translate/filters.bpf.o
+CLEANFILES += bench/translate/bench

@@ -14,8 +14,9 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "../clock.h"
 
 /* What a helper's process is called, with the capture's number. */
 #define COMM "xdpcap-helper%02x"
@@ -41,10 +42,7 @@ void fail(const char *format, ...)
 
 long long now_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+	return now(CLOCK_MONOTONIC) / NS_PER_MS;
 }
 
 void sleep_us(long us)

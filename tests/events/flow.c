@@ -16,15 +16,15 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "../clock.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #define HEADERS                                               \
 	(sizeof(struct ether_header) + sizeof(struct iphdr) + \
 	 sizeof(struct udphdr))
-#define NS_PER_S 1000000000LL
 
 /*
  * Packets that are sent together; how many can be on their way to the receiver,
@@ -160,23 +160,6 @@ uint32_t flow_next(const struct flow *flow)
 	return atomic_load(&flow->next);
 }
 
-static long long now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
-static void sleep_until(long long when)
-{
-	const struct timespec ts = { .tv_sec = when / NS_PER_S,
-				     .tv_nsec = when % NS_PER_S };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL))
-		;
-}
-
 /* The next CPU, of those that are there. */
 static void move(void)
 {
@@ -196,16 +179,16 @@ static void move(void)
 /* Wait until there are not too many packets on their way, before one is sent. */
 static void wait_for_room(const struct flow *flow, uint32_t seq)
 {
-	const long long lost = now() + LOST_AFTER;
+	const long long lost = now(CLOCK_MONOTONIC) + LOST_AFTER;
 	static uint32_t coming_back;
 
 	while (seq - flow_done(flow) > IN_FLIGHT ||
 	       (int32_t)(coming_back - flow_returned(flow)) > IN_FLIGHT) {
-		if (now() > lost) {
+		if (now(CLOCK_MONOTONIC) > lost) {
 			coming_back = flow_returned(flow);
 			break;
 		}
-		sleep_until(now() + 50000);
+		sleep_until(now(CLOCK_MONOTONIC) + 50000);
 	}
 	coming_back += seq_action(seq) >= 3;
 }
@@ -213,7 +196,7 @@ static void wait_for_room(const struct flow *flow, uint32_t seq)
 static _Noreturn void send_all(struct flow *flow, int fd)
 {
 	static uint8_t frame[FRAME_MAX];
-	long long next = now();
+	long long next = now(CLOCK_MONOTONIC);
 	uint32_t size;
 
 	for (uint32_t seq = 0; seq < SEQ_MAX && !flow->stop; seq++) {
@@ -229,16 +212,16 @@ static _Noreturn void send_all(struct flow *flow, int fd)
 				perror("events: send");
 				_exit(1);
 			}
-			sleep_until(now() + 1000000);
+			sleep_until(now(CLOCK_MONOTONIC) + 1000000);
 		}
 		if (seq % BURST)
 			continue;
 		/* what was missed is not made up for */
 		next += BURST * NS_PER_S / flow->rate;
-		if (next > now())
+		if (next > now(CLOCK_MONOTONIC))
 			sleep_until(next);
 		else
-			next = now();
+			next = now(CLOCK_MONOTONIC);
 	}
 	_exit(0);
 }

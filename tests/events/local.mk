@@ -1,6 +1,7 @@
 # What tests/sharing.sh and tests/crash.sh need.
 check_PROGRAMS += tests/events/events
 tests_events_events_SOURCES = \
+	tests/clock.h \
 	tests/events/application.c \
 	tests/events/application.h \
 	tests/events/captures.c \

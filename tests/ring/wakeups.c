@@ -8,13 +8,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* <pcap/bpf.h> and <linux/bpf.h> both define struct bpf_insn: take the latter */
@@ -25,11 +23,10 @@ struct bpf_program;
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../clock.h"
 #include "bench/owner.skel.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define NS_PER_S      1000000000ULL
-#define NS_PER_MS     1000000ULL
 #define LATENCIES_MAX 10000
 
 static struct owner *owner;
@@ -47,36 +44,17 @@ static void fail(const char *what, const char *why)
 	exit(1);
 }
 
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
-static void sleep_until(uint64_t ns)
-{
-	struct timespec ts = { .tv_sec = (time_t)(ns / NS_PER_S),
-			       .tv_nsec = (long)(ns % NS_PER_S) };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
-		;
-}
-
 static void packet(u_char *user, const struct pcap_pkthdr *header,
 		   const u_char *bytes)
 {
-	uint64_t now = now_ns(CLOCK_REALTIME);
+	const long long late =
+		now(CLOCK_REALTIME) -
+		(header->ts.tv_sec * NS_PER_S + header->ts.tv_usec);
 
 	(void)user;
 	(void)bytes;
 	if (packets < LATENCIES_MAX)
-		latencies[packets] =
-			(double)(int64_t)(now - ((uint64_t)header->ts.tv_sec *
-							 NS_PER_S +
-						 header->ts.tv_usec)) /
-			1000;
+		latencies[packets] = (double)late / 1000;
 	packets++;
 }
 
@@ -147,12 +125,12 @@ static int compare(const void *a, const void *b)
 
 /* n packets, one each interval; the median must come within limit us. */
 static int latency(const char *pins, bool immediate, unsigned int n,
-		   uint64_t interval, double limit)
+		   long long interval, double limit)
 {
-	uint64_t next;
+	long long next;
 
 	start(pins, immediate);
-	next = now_ns(CLOCK_MONOTONIC);
+	next = now(CLOCK_MONOTONIC);
 	for (unsigned int i = 0; i < n; i++) {
 		next += interval;
 		sleep_until(next);
@@ -170,21 +148,21 @@ static int latency(const char *pins, bool immediate, unsigned int n,
 }
 
 /* A burst each interval, for some seconds: fewer than limit wakeups/s. */
-static int wakeups(const char *pins, int burst, uint64_t interval, double limit)
+static int wakeups(const char *pins, int burst, long long interval, double limit)
 {
 	const unsigned int seconds = 2;
-	uint64_t begin, next;
+	long long begin, next;
 	double rate;
 
 	start(pins, true);
-	begin = next = now_ns(CLOCK_MONOTONIC);
-	while (now_ns(CLOCK_MONOTONIC) < begin + seconds * NS_PER_S) {
+	begin = next = now(CLOCK_MONOTONIC);
+	while (now(CLOCK_MONOTONIC) < begin + seconds * NS_PER_S) {
 		next += interval;
 		if (interval)
 			sleep_until(next);
 		send_packets(burst);
 	}
-	rate = (double)NS_PER_S / (double)(now_ns(CLOCK_MONOTONIC) - begin);
+	rate = (double)NS_PER_S / (double)(now(CLOCK_MONOTONIC) - begin);
 	end();
 	printf("%.0f packets/s, %.0f wakeups/s; expected below %.0f\n",
 	       (double)packets * rate, (double)usage.ru_nvcsw * rate, limit);

@@ -11,13 +11,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <pcap/pcap.h>
 
+#include "../clock.h"
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define NS_PER_MS     1000000LL
-#define NS_PER_S      1000000000LL
 
 /* How long a filter is in force, ms: up to this. */
 #define FILTER_TIME 300
@@ -61,14 +60,6 @@ static void packet(u_char *user, const struct pcap_pkthdr *header,
 	packets++;
 }
 
-static long long now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
 /* The capture has ended, or never began. */
 static int failed(int status, const char *what)
 {
@@ -106,7 +97,7 @@ int main(int argc, char **argv)
 	pfd.fd = pcap_get_selectable_fd(p);
 
 	while (!ending) {
-		if (now() >= change) {
+		if (now(CLOCK_MONOTONIC) >= change) {
 			filter = filters[rand_r(&seed) % ARRAY_SIZE(filters)];
 			pcap_freecode(&program);
 			if (pcap_compile(p, &program, filter, 1, 0))
@@ -114,7 +105,8 @@ int main(int argc, char **argv)
 			if (pcap_setfilter(p, &program))
 				return failed(3, "pcap_setfilter");
 			changes++;
-			change = now() + rand_r(&seed) % FILTER_TIME * NS_PER_MS;
+			change = now(CLOCK_MONOTONIC) +
+				 rand_r(&seed) % FILTER_TIME * NS_PER_MS;
 		}
 		/* a filter may admit nothing */
 		poll(&pfd, 1, 50);

@@ -50,7 +50,7 @@ struct test {
 	bool socket;
 
 	uint64_t pairs, socket_pairs, vm_pairs, frag_pairs, programs, refused;
-	uint64_t nonzero, helper_only;
+	uint64_t nonzero, far_only;
 };
 
 static void print_program(const struct test *t)
@@ -152,7 +152,7 @@ static bool make_program(struct test *t)
 		printf("not ok fuzz # refused without a reason\n");
 		exit(1);
 	}
-	t->helper_only += info.helper_only;
+	t->far_only += info.far_only;
 	free(info.origin);
 	t->prog = kernel_load(t->ebpf, t->ebpf_len, t->frags, log, sizeof(log));
 	if (t->prog < 0) {
@@ -316,7 +316,7 @@ int main(int argc, char **argv)
 	       " without near code), %" PRIu64 " refused\n# pairs: %" PRIu64
 	       " kernel (%" PRIu64 " accepted, %" PRIu64
 	       " multi-buffer), %" PRIu64 " socket filter, %" PRIu64 " VM\n",
-	       t.programs, t.helper_only, t.refused, t.pairs, t.nonzero,
+	       t.programs, t.far_only, t.refused, t.pairs, t.nonzero,
 	       t.frag_pairs, t.socket_pairs, t.vm_pairs);
 	printf("ok fuzz\n");
 	return 0;

@@ -586,9 +586,8 @@ static void test_origin(void)
 		}
 		if (seen != 0x3e)
 			complain("origins 0x%x, not 0x3e", seen);
-		if (t.info.helper_start >= t.len || t.info.helper_only)
-			complain("helper_start %zu of %zu", t.info.helper_start,
-				 t.len);
+		if (t.info.far_start >= t.len || t.info.far_only)
+			complain("far_start %zu of %zu", t.info.far_start, t.len);
 		release(&t);
 	}
 	done("says where instructions come from");
