@@ -258,8 +258,7 @@ test_dead_captures_are_listed_and_cleaned() {
 	kill -KILL "$(helper_of a)" "$(helper_of c)"
 	ended a
 	ended c
-	sleep 0.2
-	wait_for 5 dead_are 2 || fail "$(xdpcap hook list)"
+	wait_for 20 dead_are 2 || fail "$(xdpcap hook list)"
 	same "the dead" '[["drop","tx"],["drop"]]' "$(json '[.dead[].actions] | sort_by(-length)')"
 	same "the living" "[[[\"drop\"],${PID[b]}]]" \
 		"$(json '[.captures[] | [.actions, .pid]]')"
@@ -313,20 +312,19 @@ test_clean_beside_captures_that_come_and_go() {
 			echo listed
 	done >"$TMP/lists" 2>&1 &
 	pids+=($!)
-	for i in {1..15}; do
+	for i in {1..600}; do
 		traffic -c 10 -p 4001
 		n=$((n + 10))
 		sleep 0.1
+		[ "$i" -lt 15 ] || ! came_and_went || break
 	done
 	touch "$TMP/end"
 	wait "${pids[@]}"
 	grep -h "cannot begin" -B 2 "$TMP"/opens* && fail "captures were kept off"
 	same "cleaning" "" "$(grep -v "captures removed\$\|^cleaned\$" "$TMP/cleans" || :)"
-	[ "$(grep -c '^cleaned$' "$TMP/cleans")" -ge 3 ] || fail "hardly cleaned"
-	[ "$(grep -c '^died$' "$TMP/deaths")" -ge 3 ] || fail "hardly anything died"
+	came_and_went || fail "hardly anything happened: $(wc -l "$TMP"/{cleans,deaths,lists})"
 	! grep -q '^OK' "$TMP/deaths" || fail "$(cat "$TMP/deaths")"
 	same "listing" "" "$(grep -v "^listed\$" "$TMP/lists" || :)"
-	[ "$(grep -c . "$TMP/lists")" -ge 3 ] || fail "hardly listed"
 	wait_frames steady $n
 	stop steady
 	# of those that died last
@@ -334,6 +332,13 @@ test_clean_beside_captures_that_come_and_go() {
 	hook_empty || fail "cleaned, and not empty: $(hook_slots)"
 	# the kernel has many programs to free
 	wait_for 60 nothing_left || :
+}
+
+# Whether enough has happened, however slow the machine is.
+came_and_went() {
+	[ "$(grep -c '^cleaned$' "$TMP/cleans")" -ge 3 ] &&
+		[ "$(grep -c '^died$' "$TMP/deaths")" -ge 3 ] &&
+		[ "$(grep -c . "$TMP/lists")" -ge 3 ]
 }
 
 # --- create, rm ---
@@ -428,13 +433,14 @@ test_explain_program_that_does_not_call_the_hook() {
 	local pid got
 
 	network_up tests/silent.bpf.o
-	{ while :; do traffic -c 10 -p 4001; done; } >"$TMP/traffic" 2>&1 &
+	{ while [ ! -e "$TMP/end" ]; do traffic -c 10 -p 4001; done; } \
+		>"$TMP/traffic" 2>&1 &
 	pid=$!
-	got=$(explain --seconds 1 "$HOOK")
+	got=$(explain --seconds 3 "$HOOK")
 	contains "explanation" "The interfaces received * packets, and 0 came to the hook: what the program returns without xdpcap_exit() is not seen. With --runs," "$got"
-	got=$(explain --seconds 1 --runs "$HOOK")
-	kill $pid
-	wait $pid || :
+	got=$(explain --seconds 3 --runs "$HOOK")
+	touch "$TMP/end"
+	wait $pid
 	contains "explanation" "The programs ran * times, and 0 packets came to the hook" "$got"
 	explained "The interfaces that run the program received no packet" --seconds 1
 }
@@ -462,7 +468,7 @@ test_explain_no_program() {
 	in_ns "$NS_B" ip link set "$IF_B" xdp off
 	id=$(program_id "$PROG")
 	rm "$PROG"
-	wait_for 10 sh -c "! bpftool prog show id $id" || fail "the program stays"
+	wait_for 30 sh -c "! bpftool prog show id $id" || fail "the program stays"
 	explained "are not loaded any more. The next one must be of the same kind (with xdp.frags), or it cannot be loaded with this map (EINVAL)"
 	# which is so
 	! bpftool prog load "$BUILD/bpf/example.bpf.o" "$PROG" \
@@ -631,7 +637,7 @@ loader() {
 		"$BUILD/${1:-bpf/example.bpf.o}" xdpcap_hook "$HOOK" \
 		>>"$TMP/loader.out" 2>"$TMP/loader.err" &
 	PID[loader]=$!
-	wait_for 10 grep -q runs "$TMP/loader.out" || {
+	wait_for 30 grep -q runs "$TMP/loader.out" || {
 		cat "$TMP/loader.err"
 		return 1
 	}

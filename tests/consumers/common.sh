@@ -49,7 +49,7 @@ finish() {
 }
 
 emptied() {
-	wait_for 10 hook_empty || fail "the hook is not empty: $(hook_slots)"
+	wait_for 30 hook_empty || fail "the hook is not empty: $(hook_slots)"
 }
 
 # output NAME LINES: wait until it has printed so many.

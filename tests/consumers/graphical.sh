@@ -58,6 +58,22 @@ window() {
 	echo "$id"
 }
 
+# settled: wait until the screen changes no more, but for a cursor or so: what is
+# clicked before a window is complete can be lost.
+settled() {
+	wait_for 30 still || fail "the screen does not settle"
+}
+
+still() {
+	local changed
+
+	import -window root "$TMP/still-1.png"
+	sleep 0.7
+	import -window root "$TMP/still-2.png"
+	changed=$(compare -metric AE "$TMP/still-1.png" "$TMP/still-2.png" null: 2>&1) || :
+	[ "${changed%.*}" -lt 2000 ]
+}
+
 # picture FILE: of the screen, for people, among what the tests leave.
 picture() {
 	mkdir -p "$BUILD/artefacts"
