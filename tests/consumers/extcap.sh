@@ -123,6 +123,7 @@ test_actions_to_choose_are_those_of_the_hook() {
 	network_up
 	config=$(extcap --extcap-config --extcap-interface "$EXTCAP")
 	same "options" "--actions multicheck
+--slots string
 --snaplen string
 --buffer string" "$(sed -n 's/^arg .*{call=\([^}]*\)}.*{type=\([^}]*\)}.*/\1 \2/p' \
 		<<<"$config")"
@@ -220,6 +221,24 @@ test_options_and_capture_filter() {
 	expected_live "$(port 4001)" |
 		awk -v OFS='\t' '{ print $0, $2 < 100 ? $2 : 100 }' >"$TMP/expected"
 	same_lines "verdict, length and capture length"
+}
+
+# A hook with more slots than there are verdicts.
+test_slots_of_its_own() {
+	extcap_up
+	network_pair
+	bpftool map create "$HOOK" type prog_array key 4 value 4 entries 10 \
+		name xdpcap_hook
+	bpftool prog load "$BUILD/bpf/example.bpf.o" "$PROG" \
+		map name xdpcap_hook pinned "$HOOK"
+	live a 1 -o "$PREFERENCE.slots:8"
+	same "captured slots" "08" "$(hook_slots | cut -d ' ' -f 1 | xargs)"
+	finish a
+	live a 3 -o "$PREFERENCE.actions:drop" -o "$PREFERENCE.slots:7,8"
+	same "captured slots" "01 07 08" "$(hook_slots | cut -d ' ' -f 1 | xargs)"
+	finish a
+	live a 10
+	finish a
 }
 
 test_packets_before_the_program() {
@@ -405,7 +424,7 @@ test_graphical_options() {
 	xdotool mousemove --window "$dialog" 187 75 click 1
 	settled
 	picture wireshark-extcap-options.png
-	xdotool mousemove --window "$dialog" 376 280 click 1
+	xdotool mousemove --window "$dialog" 376 311 click 1
 	settled
 	xdotool mousemove 300 238 click --repeat 2 --delay 50 1
 	wait_for 20 captures a 1 || fail "it does not capture"
