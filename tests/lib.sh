@@ -213,7 +213,7 @@ fails() {
 	same "exit status for $2 (${message:0:200})" 1 $status
 	contains "message" "$1: $3" "$message"
 	[ ${#message} -lt 290 ] || fail "the message is too long: $message"
-	wait_for 10 no_helpers || fail "a helper is left"
+	wait_for 30 no_helpers || fail "a helper is left"
 	[ ! -e "$HOOK" ] || hook_empty ||
 		fail "the hook is not empty: $(hook_slots)"
 }
@@ -310,6 +310,17 @@ wait_frames() {
 	sleep 0.2
 	[ "$(count "$1")" = "$2" ] ||
 		fail "$1: $(count "$1") packets, not $2"
+}
+
+# wait_quiet NAME: until it has written nothing more for longer than tcpdump's packet
+# buffer timeout.
+wait_quiet() {
+	local before=-1 n
+
+	while n=$(count "$1") && [ "$n" != "$before" ]; do
+		before=$n
+		sleep 2
+	done
 }
 
 # frames NAME: what it has written, a packet a line; see frames.c.

@@ -358,7 +358,7 @@ test_create() {
 	wait_frames a 5
 	stop a
 	# in the current directory, or /sys/fs/bpf; as the command captures from
-	(cd "$BPFDIR" && xdpcap hook create --entries 7 with-enter)
+	(cd "$BPFDIR" && xdpcap hook create with-enter --entries 7)
 	JSON=$BPFDIR/with-enter
 	same "with enter" '[7,true]' "$(json '[.entries, .enter]')"
 	(cd "$TMP" && xdpcap hook create --entries=4 xdpcap-test/small)

@@ -29,6 +29,17 @@ test_prints_headers_and_bytes_line_by_line() {
 	same_lines "what is printed"
 }
 
+# ends_as_sent FILE: whether the last packet that was sent is the file's last.
+ends_as_sent() {
+	[ "$("$BUILD/tests/frames" "$TMP/out/$1" 2>/dev/null | tail -n 1)" = \
+		"$(frames sent | tail -n 1)" ]
+}
+
+# closed NUMBER: whether so many files were given to the command.
+closed() {
+	[ -e "$TMP/out/closed" ] && [ "$(wc -l <"$TMP/out/closed")" -ge "$1" ]
+}
+
 # By size: a file is closed when it has a million bytes, and given to a command,
 # all as user tcpdump.
 test_rotates_by_size() {
@@ -40,10 +51,10 @@ test_rotates_by_size() {
 		"$TMP/out/users" "$TMP/out/closed" >"$TMP/command"
 	chmod 755 "$TMP/command"
 	start a env "LD_LIBRARY_PATH=$LIBPCAP" "XDPCAP_HELPER=$HELPER" \
-		tcpdump -n -i "$DEVICE" -C 1 -z "$TMP/command" -w "$TMP/out/x" udp
+		tcpdump -n -U -i "$DEVICE" -C 1 -z "$TMP/command" -w "$TMP/out/x" udp
 	traffic -c 1700 -r 4000 -s 1514 -p 4001 -w "$TMP/sent.pcap"
-	wait_for 20 test -s "$TMP/out/x2"
-	sleep 1.2 # its packet buffer timeout
+	wait_for 30 ends_as_sent x2 || fail "$(ls -l "$TMP/out")"
+	wait_for 30 closed 2 || fail "the command was not called"
 	stop a
 	files=$(cd "$TMP/out" && echo x*)
 	same "files" "x x1 x2" "$files"
@@ -62,9 +73,9 @@ test_keeps_the_last_files() {
 	network_up
 	directory out
 	start a env "LD_LIBRARY_PATH=$LIBPCAP" "XDPCAP_HELPER=$HELPER" \
-		tcpdump -n -i "$DEVICE" -C 1 -W 2 -w "$TMP/out/x" udp
+		tcpdump -n -U -i "$DEVICE" -C 1 -W 2 -w "$TMP/out/x" udp
 	traffic -c 1700 -r 4000 -s 1514 -p 4001 -w "$TMP/sent.pcap"
-	sleep 1.2
+	wait_for 30 ends_as_sent x0 || fail "$(ls -l "$TMP/out")"
 	stop a
 	same "files" "x0 x1" "$(cd "$TMP/out" && echo *)"
 	# the third file took the first one's place
@@ -125,6 +136,7 @@ test_link_types() {
 	same_frames sent a
 	contains "message" "IEEE802_11 is not one of the DLTs supported by this device" \
 		"$(tcpdump_says -i "$DEVICE" -y IEEE802_11)"
+	emptied
 }
 
 test_time_stamp_type_host() {
@@ -156,7 +168,7 @@ test_buffer_size() {
 	traffic -c $n -r 0 -s 1514 -p 4001 -w "$TMP/sent.pcap"
 	kill -CONT "${PID[a]}"
 	wait_for 20 has a 1 || fail "no packets"
-	sleep 1.2
+	wait_quiet a
 	stop a
 	contains "tcpdump's report" "$n packets received by filter
 $((n - $(count a))) packets dropped by kernel" "$(cat "$TMP/a.err")"

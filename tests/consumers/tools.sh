@@ -36,7 +36,7 @@ test_tcpflow() {
 	launch a 5 tcpflow -i "$DEVICE" -o "$TMP/out" -X /dev/null port 8000
 	seq 30000 >"$TMP/data"
 	tcp_stream 8000 "$TMP/data"
-	sleep 1.5
+	sleep 3
 	finish a
 	cmp "$TMP/data" "$TMP/out"/*.08000 || fail "$(ls -l "$TMP/out")"
 }
@@ -46,7 +46,7 @@ test_httpry() {
 	launch a 5 httpry -i "$DEVICE" -o "$TMP/log"
 	printf 'GET /%s HTTP/1.1\r\nHost: example.org\r\n\r\n' secret >"$TMP/data"
 	tcp_stream 80 "$TMP/data"
-	sleep 1.5
+	sleep 3
 	finish a
 	same "requests" "$IP_A	$IP_B	>	GET	example.org	/secret	HTTP/1.1	-	-" \
 		"$(grep -v '^#' "$TMP/log" | cut -f 2-)"
@@ -58,7 +58,7 @@ test_p0f() {
 	launch a 5 p0f -i "$DEVICE" -o "$TMP/log"
 	echo >"$TMP/data"
 	tcp_stream 8000 "$TMP/data"
-	sleep 1.5
+	sleep 3
 	finish a TERM
 	contains "log" "mod=syn|cli=$IP_A/*|srv=$IP_B/8000|subj=cli|os=Linux" \
 		"$(cat "$TMP/log")"
@@ -72,7 +72,7 @@ test_arpwatch() {
 	launch a 5 arpwatch -d -N -i "$DEVICE" -f "$TMP/arp.dat"
 	# nobody has this address: ARP requests, at intervals of 1 s
 	in_ns "$NS_A" bash -c "echo >/dev/udp/${IP_A%.*}.77/9" || :
-	sleep 2.5
+	wait_for 20 grep -qs "new station" "$TMP/a.out" "$TMP/a.err" || :
 	finish a TERM
 	contains "message" "Subject: new station ($IP_A) $DEVICE" \
 		"$(cat "$TMP/a.out" "$TMP/a.err")"
