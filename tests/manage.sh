@@ -242,6 +242,11 @@ test_explain_looks_into_other_network_namespaces() {
 	explained "Interface $nameless has no carrier."
 	in_ns "$NS_B" ip link set "$IF_B" up
 	wait_for 20 link_up "$NS_B" "$IF_B" || fail "$IF_B does not come up"
+	# with another one in that namespace, and one of the same number in another
+	in_ns "$NS_B" ip link add second type veth
+	in_ns "$NS_B" ip link set second xdp pinned "$PROG"
+	nsenter --net="/proc/${PID[nameless]}/ns/net" ip link add second index 12 type veth
+	nsenter --net="/proc/${PID[nameless]}/ns/net" ip link set second xdp pinned "$PROG"
 	explain_traffic "$HOOK" -- -c 20 -p 4001
 	contains "count" "drop 20 pass 0 tx 0 redirect 0; interfaces received 20" \
 		"$(cat "$TMP/out")"
