@@ -143,8 +143,10 @@ test_list_for_scripts() {
 
 test_list_of_all_kinds() {
 	mkdir "$BPFDIR"
-	same "no hooks" '{"complete":false,"hooks":[]}' \
+	same "no hooks" '{"complete":true,"hooks":[]}' \
 		"$(xdpcap hook list --json | jq -c .)"
+	same "none that nobody may see" '{"complete":false,"hooks":[]}' \
+		"$(as_nobody "$BUILD/xdpcap" hook list --json 2>/dev/null | jq -c .)"
 	same "no hooks" "" "$(xdpcap hook list)"
 	bpftool prog loadall "$BUILD/bpf/enter.bpf.o" "$BPFDIR" pinmaps "$BPFDIR"
 	bpftool map create "$BPFDIR/ownerless" type prog_array key 4 value 4 \
