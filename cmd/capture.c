@@ -595,7 +595,8 @@ static int wait_for_packets(struct capture *capture,
 	timeout = nap < timeout ? nap : timeout;
 	if (poll(fds, n, timeout) < 0 && errno != EINTR)
 		return failed(capture, "poll: %s", strerror(errno));
-	if (fds[1].revents & (POLLERR | POLLNVAL))
+	/* of a pipe, and of a socket */
+	if (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))
 		capture->done = true;
 	return 0;
 }

@@ -31,7 +31,7 @@
 /* Wireshark's arguments; NULL for those that are not there, or have no value. */
 struct request {
 	bool interfaces, dlts, config, capture;
-	const char *interface, *fifo, *filter, *reload;
+	const char *interface, *fifo, *filter, *reload, *actions, *slots;
 	/* what is left is for options_parse(), behind the command's name */
 	char **rest;
 	int nrest;
@@ -83,6 +83,8 @@ static void parse_request(struct request *request, int argc, char **argv)
 		{ "--extcap-reload-option", &request->reload },
 		{ "--extcap-version", &version }, /* all are alike to us */
 		{ "--fifo", &request->fifo },
+		{ "--actions", &request->actions },
+		{ "--slots", &request->slots },
 	};
 
 	for (int i = 1; i < argc; i++) {
@@ -209,7 +211,7 @@ static int print_interfaces(void)
 
 /* ---- What there is to choose ----------------------------------------- */
 
-enum { ARG_ACTIONS, ARG_SNAPLEN, ARG_BUFFER };
+enum { ARG_ACTIONS, ARG_SLOTS, ARG_SNAPLEN, ARG_BUFFER };
 
 static void print_action(const char *action)
 {
@@ -261,6 +263,11 @@ static int print_config(const char *path, const char *reload)
 		       "{display=Only these actions}"
 		       "{tooltip=If none is checked: all verdicts}\n",
 		       ARG_ACTIONS);
+		printf("arg {number=%d}{call=--slots}{type=string}"
+		       "{validation=^([0-9]+(,[0-9]+)*)?$}"
+		       "{display=And these slots}{placeholder=none}"
+		       "{tooltip=Numbers of actions of your own, with commas between them}\n",
+		       ARG_SLOTS);
 		printf("arg {number=%d}{call=--snaplen}%s"
 		       "{display=Snapshot length}{placeholder=all of a packet}"
 		       "{tooltip=Bytes of each packet}\n",
@@ -315,12 +322,27 @@ static int open_fifo(const char *path)
 	return -1;
 }
 
-/* As if it had been: xdpcap OPTION... --hook PATH - FILTER */
+/* The actions and the slots that were chosen, as an option; empty: all. */
+static const char *join_actions(const struct request *request)
+{
+	const char *actions = request->actions ? request->actions : "";
+	const char *slots = request->slots ? request->slots : "";
+	static char option[1024]; /* of which options_parse() keeps a part */
+
+	option[0] = '\0';
+	if (*actions || *slots)
+		snprintf(option, sizeof(option), "--actions=%s%s%s", actions,
+			 *actions && *slots ? "," : "", slots);
+	return option;
+}
+
+/* As if it had been: xdpcap OPTION... --hook PATH [--actions=LIST] - FILTER */
 static int parse_capture(struct options *options, const struct request *request,
 			 const char *path)
 {
 	const char *filter = request->filter ? request->filter : "";
-	const char *added[] = { "--hook", path, "-", filter, NULL };
+	const char *actions = join_actions(request);
+	const char *added[] = { "--hook", path, actions, "-", filter };
 	int n = request->nrest, status;
 
 	/* also to end it, so that Wireshark says what is wrong, and not that */
@@ -328,8 +350,10 @@ static int parse_capture(struct options *options, const struct request *request,
 	if (status != -1)
 		return status;
 	for (size_t i = 0; i < sizeof(added) / sizeof(added[0]); i++)
-		request->rest[n++] = (char *)added[i];
-	return options_parse(options, n - 1, request->rest);
+		if (added[i] != actions || *actions)
+			request->rest[n++] = (char *)added[i];
+	request->rest[n] = NULL;
+	return options_parse(options, n, request->rest);
 }
 
 static int answer(struct options *options, const struct request *request)
@@ -363,7 +387,7 @@ int extcap_parse(struct options *options, int argc, char **argv)
 
 	*options = (struct options){ 0 };
 	/* with what parse_capture() adds */
-	request.rest = calloc((size_t)argc + 5, sizeof(*request.rest));
+	request.rest = calloc((size_t)argc + 6, sizeof(*request.rest));
 	if (!request.rest) {
 		perror("xdpcap");
 		return STATUS_ERROR;

@@ -320,6 +320,13 @@ static json_t *json_hook(const struct survey *survey,
 			json_null());
 }
 
+/* Without hooks, nobody looks for their programs. */
+static bool is_complete(const struct survey *survey)
+{
+	return !survey->cut_short &&
+	       (survey->nr_hooks ? survey->progs_known : privileges_can_share());
+}
+
 static int list_json(const struct survey *survey, const struct netns_list *netns)
 {
 	static struct census census;
@@ -334,9 +341,8 @@ static int list_json(const struct survey *survey, const struct netns_list *netns
 							  taken ? &census : NULL)))
 			goto out;
 	}
-	whole = json_pack("{s:b, s:O}", "complete",
-			  survey->progs_known && !survey->cut_short, "hooks",
-			  list);
+	whole = json_pack("{s:b, s:O}", "complete", is_complete(survey),
+			  "hooks", list);
 	if (whole)
 		ret = json_dumpf(whole, stdout, JSON_INDENT(2));
 	json_decref(whole);

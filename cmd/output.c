@@ -198,7 +198,8 @@ static int write_all(struct output *output, uint64_t size)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			output->reader_gone = errno == EPIPE;
+			output->reader_gone = errno == EPIPE ||
+					      errno == ECONNRESET;
 			return failed(output, "cannot write to %s",
 				      output->name ? output->name :
 						     "standard output");

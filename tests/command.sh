@@ -76,7 +76,7 @@ test_original_usage_with_a_file() {
 	same "counters" "seen 60 captured 20 dropped 0" \
 		"$("$BUILD/tests/counters" "$HOOK")"
 	kill -USR1 "${PID[a]}"
-	wait_for 5 grep -q '@pass .* 20 .* 0 .* 0' "$TMP/a.err" ||
+	wait_for 20 grep -q '@pass .* 20 .* 0 .* 0' "$TMP/a.err" ||
 		fail "no statistics on SIGUSR1"
 	: >"$TMP/a.err"
 	stop a
@@ -101,12 +101,67 @@ test_original_usage_with_tcpdump_as_reader() {
 	traffic -c 30 -p 4000,4001,4002 -s 100
 	wait $pid
 	# without another packet, which could not be written
-	wait_for 5 test -s "$TMP/status" || fail "it does not see that its reader is gone"
+	wait_for 20 test -s "$TMP/status" || fail "it does not see that its reader is gone"
 	same "exit status" 0 "$(cat "$TMP/status")"
 	same "packets" "$(for _ in 1 2 3 4 5; do
 		echo "IP $IP_A.5000 > $IP_B.4001: UDP, length 58"; done)" \
 		"$(cat "$TMP/out")"
 	same "standard error" "" "$(cat "$TMP/err")"
+}
+
+# Though no packet comes that it could write: of a pipe without a name, one with a
+# name, and a socket.
+test_ends_when_its_reader_has_gone() {
+	local how
+
+	network_up
+	mkfifo "$TMP/fifo"
+	for how in pipe fifo socket; do
+		"reader_of_$how" 2>"$TMP/err" &
+		PID[a]=$!
+		wait_for 30 hook_slots_used 5 || fail "$how: $(cat "$TMP/err")"
+		: >"$TMP/go"
+		ended a
+		same "exit status with a $how" 0 "$STATUS"
+		same "first bytes through a $how" 0a0d0d0a \
+			"$(od -A n -t x4 -N 4 "$TMP/read" | tr -d ' ')"
+		same "errors with a $how" "" "$(grep 'cannot\|rror' "$TMP/err" || :)"
+		wait_for 20 hook_empty || fail "$how: $(hook_slots)"
+		rm "$TMP/go"
+	done
+}
+
+# The file's beginning, until somebody else says so.
+read_some() {
+	head -c 100 >"$TMP/read"
+	wait_for 60 test -e "$TMP/go"
+}
+
+reader_of_pipe() {
+	xdpcap "$HOOK" - | read_some
+	return "${PIPESTATUS[0]}"
+}
+
+reader_of_fifo() {
+	read_some <"$TMP/fifo" &
+	xdpcap "$HOOK" "$TMP/fifo"
+}
+
+reader_of_socket() {
+	with_xdpcap /usr/bin/python3 - "$TMP" "$BUILD/xdpcap" "$HOOK" - <<-'END'
+		import os, socket, subprocess, sys, time
+		tmp, command = sys.argv[1], sys.argv[2:]
+		ours, theirs = socket.socketpair()
+		process = subprocess.Popen(command, stdout=theirs)
+		theirs.close()
+		with open(tmp + "/read", "wb") as file:
+		    # all of it: with something unread, it would end as by an error
+		    file.write(ours.recv(65536))
+		while not os.path.exists(tmp + "/go"):
+		    time.sleep(0.02)
+		ours.close()
+		sys.exit(process.wait())
+	END
 }
 
 test_options_as_in_go() {
@@ -127,9 +182,11 @@ test_options_as_in_go() {
 	END
 	for how in -q -q=true --quiet; do
 		xdpcap "$how" -c=1 "$HOOK" "$TMP/a.pcap" >"$TMP/out" 2>&1 &
-		wait_for 10 hook_slots_used 5
+		PID[a]=$!
+		wait_for 30 hook_slots_used 5 || fail "$how: it does not capture"
 		traffic -c 1
-		wait $! || fail "$how: exit status $?"
+		ended a
+		same "exit status with $how" 0 "$STATUS"
 		same "output with $how" "" "$(cat "$TMP/out")"
 	done
 }
@@ -271,6 +328,20 @@ Name = ${HOOK#/sys/fs/bpf/}@drop
 *Number of packets = 5" "$(capinfos "$TMP/a.pcap")"
 }
 
+# The filter looks at the queue in the kernel, and lets only one through.
+test_pcapng_has_the_receive_queue() {
+	VETH=(numtxqueues 4 numrxqueues 4)
+	network_up
+	# ld #queue; jeq 2
+	record a "$HOOK" "$TMP/a.pcap" "4,32 0 0 4294963224,21 0 1 2,6 0 0 262144,6 0 0 0"
+	# of that many flows, some come to each queue
+	traffic -c 200 -p "$(seq -s , 4001 4200)" -w "$TMP/sent.pcap"
+	wait_for 20 has a 1 || fail "no packet came to queue 2"
+	stop a
+	[ "$(count a)" -lt 200 ] || fail "all packets came to one queue"
+	same "queues" 2 "$(fields a -e frame.interface_queue | sort -u)"
+}
+
 test_pcapng_ends_with_statistics() {
 	network_up
 	record a "$HOOK" "$TMP/a.pcap" udp port 4001
@@ -317,6 +388,10 @@ test_files_are_the_users() {
 	xdpcap -q --duration 1 "$HOOK" "$TMP/b.pcap"
 	same "mode and owner" "644 0 0" "$(stat -c '%a %u %g' "$TMP/b.pcap")"
 	frames b
+	# each of several
+	xdpcap -q --duration 2 --rotate-time 1 "$HOOK" "$TMP/d"
+	same "modes and owners" "600 1234 2345" \
+		"$(stat -c '%a %u %g' "$TMP"/d_* | sort -u)"
 	unset SUDO_UID SUDO_GID
 	xdpcap -q --duration 1 "$HOOK" "$TMP/c.pcap"
 	same "mode and owner" "600 0 0" "$(stat -c '%a %u %g' "$TMP/c.pcap")"
@@ -353,20 +428,25 @@ test_rotation_by_size() {
 }
 
 test_rotation_by_time() {
+	local f counts
+
 	network_up
-	record a --rotate-time 1 --duration 3 "$HOOK@drop" "$TMP/t"
-	traffic -c 240 -r 100 -w "$TMP/sent.pcap"
-	ended a
+	record a --rotate-time 1 "$HOOK@drop" "$TMP/t"
+	traffic -c 350 -r 100 -w "$TMP/sent.pcap"
+	stop a
 	same "exit status" 0 "$STATUS"
 	for f in "$TMP"/t_*; do
 		"$BUILD/tests/frames" "$f" | tee -a "$TMP/got" | wc -l
 	done | paste -sd ' ' >"$TMP/counts"
 	read -r -a counts <"$TMP/counts"
-	[ ${#counts[@]} -ge 3 ] || fail "${#counts[@]} files"
-	for i in 0 1; do
-		[ "${counts[i]}" -ge 60 ] && [ "${counts[i]}" -le 130 ] ||
-			fail "packets in the files: ${counts[*]}"
+	# 100 in each, on a machine that is not busy
+	[ ${#counts[@]} -ge 3 ] && [ ${#counts[@]} -le 20 ] ||
+		fail "${#counts[@]} files"
+	for f in "${counts[@]}"; do
+		[ "$f" -le 250 ] || fail "packets in the files: ${counts[*]}"
 	done
+	[ "${counts[0]}" -ge 1 ] && [ "${counts[1]}" -ge 1 ] ||
+		fail "packets in the files: ${counts[*]}"
 	frames sent >"$TMP/expected"
 	same_lines "packets of all files"
 }
@@ -431,7 +511,7 @@ test_stops_after_packets_seconds_or_bytes() {
 	begin=${EPOCHREALTIME/./}
 	xdpcap -q --duration 1 "$HOOK" "$TMP/a.pcap"
 	begin=$((${EPOCHREALTIME/./} - begin))
-	[ $begin -ge 1000000 ] && [ $begin -lt 3000000 ] ||
+	[ $begin -ge 1000000 ] && [ $begin -lt 15000000 ] ||
 		fail "a second took $begin us"
 	hook_empty || fail "the hook is not empty: $(hook_slots)"
 }
@@ -442,9 +522,10 @@ test_packets_before_sigint_are_in_the_file() {
 
 	network_up
 	record a "$HOOK@drop" "$TMP/a.pcap"
-	traffic -c 400000 -r 60000 -s 60 &
+	# slow enough for the buffer, while the command does not get to run for seconds
+	traffic -c 1000000 -r 20000 -s 60 &
 	pid=$!
-	sleep 0.7
+	wait_for 20 has a 10000 || fail "hardly a packet"
 	seen=$("$BUILD/tests/counters" "$HOOK")
 	stop a
 	kill $pid 2>/dev/null || fail "the sender was too fast"
@@ -467,7 +548,7 @@ test_loss_is_reported_once() {
 	kill -STOP "${PID[a]}"
 	traffic -c 1000 -r 0 -s 1500
 	kill -CONT "${PID[a]}"
-	wait_for 10 has a 100 || fail "nothing after the loss"
+	wait_for 20 has a 100 || fail "nothing after the loss"
 	traffic -c 1
 	sleep 0.2
 	stop a
@@ -499,20 +580,24 @@ test_helper_killed_ends_with_an_error() {
 }
 
 test_live_statistics_on_a_terminal() {
-	local screen expected
+	local screen expected rate
 
 	network_up
 	TERM=xterm LD_LIBRARY_PATH=$LIBPCAP XDPCAP_HELPER=$HELPER script -qefc \
-		"stty cols 120; '$BUILD/xdpcap' --duration 3 $HOOK@drop,pass $TMP/a.pcap 'udp port 4001'" \
+		"stty cols 120; '$BUILD/xdpcap' --duration 5 $HOOK@drop,pass $TMP/a.pcap 'udp port 4001'" \
 		"$TMP/screen" >/dev/null 2>&1 &
-	wait_for 10 hook_slots_used 2
+	PID[a]=$!
+	wait_for 30 hook_slots_used 2 || fail "it does not capture"
 	sleep 0.2
 	traffic -c 60 -r 0 -p 4001,4002
-	wait $! || fail "exit status $?"
+	ended a
+	same "exit status" 0 "$STATUS"
 	screen=$(tr -d '\r' <"$TMP/screen")
+	# of a second that was longer than one, or had not all packets
+	rate='@([1-3][0-9]| [1-9])'
 	expected='seen      matched     captured    dropped     seen/s captured/s'
-	expected+='*@drop           30           30           30          0         [23][0-9]         [23][0-9]'
-	expected+='*@pass           30            0            0          0         [23][0-9]          0'
+	expected+="*@drop           30           30           30          0         $rate         $rate"
+	expected+="*@pass           30            0            0          0         $rate          0"
 	# over the three lines
 	expected+=$'*\033[[]3A*@drop           30           30           30          0          0          0'
 	contains "the screen" "$expected*30 packets, " "$screen"

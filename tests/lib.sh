@@ -138,7 +138,9 @@ link_up() {
 	[[ $(ip -n "$1" link show "$2") == *" state UP "* ]]
 }
 
-# network_pair [MTU]: the two namespaces and the veth pair, without a program.
+# network_pair [MTU]: the two namespaces and the veth pair, without a program. VETH may
+# have options for both ends.
+VETH=()
 network_pair() {
 	local mtu=${1:-1500} ns
 
@@ -153,8 +155,8 @@ network_pair() {
 	# the veth for a device that is not stacked on another, and could take a
 	# second until it lets packets through (linkwatch_urgent_event()).
 	ip link add "$IF_A" index 11 netns "$NS_A" address $MAC_A mtu "$mtu" \
-		type veth peer name "$IF_B" index 12 netns "$NS_B" \
-		address $MAC_B mtu "$mtu"
+		"${VETH[@]}" type veth peer name "$IF_B" index 12 netns "$NS_B" \
+		address $MAC_B mtu "$mtu" "${VETH[@]}"
 	ip -n "$NS_A" addr add $IP_A/24 dev "$IF_A"
 	ip -n "$NS_B" addr add $IP_B/24 dev "$IF_B"
 	ip -n "$NS_A" link set "$IF_A" up
@@ -318,6 +320,17 @@ wait_frames() {
 	sleep 0.2
 	[ "$(count "$1")" = "$2" ] ||
 		fail "$1: $(count "$1") packets, not $2"
+}
+
+# wait_quiet NAME: until it has written nothing more for longer than tcpdump's packet
+# buffer timeout.
+wait_quiet() {
+	local before=-1 n
+
+	while n=$(count "$1") && [ "$n" != "$before" ]; do
+		before=$n
+		sleep 2
+	done
 }
 
 # frames NAME: what it has written, a packet a line; see frames.c.

@@ -143,8 +143,10 @@ test_list_for_scripts() {
 
 test_list_of_all_kinds() {
 	mkdir "$BPFDIR"
-	same "no hooks" '{"complete":false,"hooks":[]}' \
+	same "no hooks" '{"complete":true,"hooks":[]}' \
 		"$(xdpcap hook list --json | jq -c .)"
+	same "none that nobody may see" '{"complete":false,"hooks":[]}' \
+		"$(as_nobody "$BUILD/xdpcap" hook list --json 2>/dev/null | jq -c .)"
 	same "no hooks" "" "$(xdpcap hook list)"
 	bpftool prog loadall "$BUILD/bpf/enter.bpf.o" "$BPFDIR" pinmaps "$BPFDIR"
 	bpftool map create "$BPFDIR/ownerless" type prog_array key 4 value 4 \
@@ -242,6 +244,11 @@ test_explain_looks_into_other_network_namespaces() {
 	explained "Interface $nameless has no carrier."
 	in_ns "$NS_B" ip link set "$IF_B" up
 	wait_for 20 link_up "$NS_B" "$IF_B" || fail "$IF_B does not come up"
+	# with another one in that namespace, and one of the same number in another
+	in_ns "$NS_B" ip link add second type veth
+	in_ns "$NS_B" ip link set second xdp pinned "$PROG"
+	nsenter --net="/proc/${PID[nameless]}/ns/net" ip link add second index 12 type veth
+	nsenter --net="/proc/${PID[nameless]}/ns/net" ip link set second xdp pinned "$PROG"
 	explain_traffic "$HOOK" -- -c 20 -p 4001
 	contains "count" "drop 20 pass 0 tx 0 redirect 0; interfaces received 20" \
 		"$(cat "$TMP/out")"
@@ -357,7 +364,7 @@ test_create() {
 	wait_frames a 5
 	stop a
 	# in the current directory, or /sys/fs/bpf; as the command captures from
-	(cd "$BPFDIR" && xdpcap hook create --entries 7 with-enter)
+	(cd "$BPFDIR" && xdpcap hook create with-enter --entries 7)
 	JSON=$BPFDIR/with-enter
 	same "with enter" '[7,true]' "$(json '[.entries, .enter]')"
 	(cd "$TMP" && xdpcap hook create --entries=4 xdpcap-test/small)
@@ -432,13 +439,12 @@ test_explain_program_that_does_not_call_the_hook() {
 	local pid got
 
 	network_up tests/silent.bpf.o
-	while [ ! -e "$TMP/end" ]; do
-		traffic -c 10 -p 4001
-	done &
+	{ while [ ! -e "$TMP/end" ]; do traffic -c 10 -p 4001; done; } \
+		>"$TMP/traffic" 2>&1 &
 	pid=$!
-	got=$(explain --seconds 1 "$HOOK")
+	got=$(explain --seconds 3 "$HOOK")
 	contains "explanation" "The interfaces received * packets, and 0 came to the hook: what the program returns without xdpcap_exit() is not seen. With --runs," "$got"
-	got=$(explain --seconds 1 --runs "$HOOK")
+	got=$(explain --seconds 3 --runs "$HOOK")
 	touch "$TMP/end"
 	wait $pid
 	contains "explanation" "The programs ran * times, and 0 packets came to the hook" "$got"

@@ -123,6 +123,7 @@ test_actions_to_choose_are_those_of_the_hook() {
 	network_up
 	config=$(extcap --extcap-config --extcap-interface "$EXTCAP")
 	same "options" "--actions multicheck
+--slots string
 --snaplen string
 --buffer string" "$(sed -n 's/^arg .*{call=\([^}]*\)}.*{type=\([^}]*\)}.*/\1 \2/p' \
 		<<<"$config")"
@@ -222,6 +223,24 @@ test_options_and_capture_filter() {
 	same_lines "verdict, length and capture length"
 }
 
+# A hook with more slots than there are verdicts.
+test_slots_of_its_own() {
+	extcap_up
+	network_pair
+	bpftool map create "$HOOK" type prog_array key 4 value 4 entries 10 \
+		name xdpcap_hook
+	bpftool prog load "$BUILD/bpf/example.bpf.o" "$PROG" \
+		map name xdpcap_hook pinned "$HOOK"
+	live a 1 -o "$PREFERENCE.slots:8"
+	same "captured slots" "08" "$(hook_slots | cut -d ' ' -f 1 | xargs)"
+	finish a
+	live a 3 -o "$PREFERENCE.actions:drop" -o "$PREFERENCE.slots:7,8"
+	same "captured slots" "01 07 08" "$(hook_slots | cut -d ' ' -f 1 | xargs)"
+	finish a
+	live a 10
+	finish a
+}
+
 test_packets_before_the_program() {
 	extcap_up
 	enter_up
@@ -291,7 +310,7 @@ test_ends_with_its_reader_and_by_a_signal() {
 	wait_for 60 gone $pid || fail "it still waits for a reader"
 	wait $pid || :
 	for end in reader TERM; do
-		timeout 30 cat "$TMP/fifo" >"$TMP/a.pcap" &
+		timeout 100 cat "$TMP/fifo" >"$TMP/a.pcap" &
 		reader=$!
 		"$EXTCAPS/xdpcap" --capture --extcap-interface "$EXTCAP" \
 			--fifo "$TMP/fifo" 2>"$TMP/err" &
@@ -313,6 +332,23 @@ test_ends_with_its_reader_and_by_a_signal() {
 	done
 }
 
+# No packet comes, and tshark does not get to tell it.
+test_ends_when_dumpcap_is_killed() {
+	local command
+
+	extcap_up
+	network_up
+	live a 5
+	command=$(pgrep -x xdpcap)
+	kill -STOP "${PID[a]}"
+	kill -KILL "$(pgrep -x dumpcap)"
+	wait_for 20 gone "$command" || fail "it still runs"
+	emptied
+	kill -CONT "${PID[a]}"
+	ended a
+	nothing_runs
+}
+
 captures_all() {
 	[ "$(filters)" = 5 ]
 }
@@ -329,8 +365,13 @@ extcap_wireshark() {
 stop_button() {
 	window "^Capturing from" >/dev/null
 	settled
-	xdotool mousemove 53 41 click 1
-	emptied
+	wait_for 60 stopped || fail "it does not stop: $(hook_slots)"
+}
+
+# The click may be lost.
+stopped() {
+	xdotool mousemove 53 41 click 1 sleep 1
+	hook_empty
 }
 
 # Wireshark gives what its pipe is told to its window, and to its file.
@@ -377,7 +418,7 @@ test_graphical_options() {
 	xdotool mousemove --window "$dialog" 187 75 click 1
 	settled
 	picture wireshark-extcap-options.png
-	xdotool mousemove --window "$dialog" 376 280 click 1
+	xdotool mousemove --window "$dialog" 376 311 click 1
 	settled
 	xdotool mousemove 300 238 click --repeat 2 --delay 50 1
 	wait_for 60 captures a 1 || fail "it does not capture"
