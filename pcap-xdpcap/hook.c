@@ -161,16 +161,13 @@ static int check_map(struct hook *hook, bool owned, struct xdpcap_reply *reply)
 	return 0;
 }
 
-/*
- * Open the directory that the pin itself is in, also if the path ends in a symbolic
- * link to it: who uses the pin has one lock with all others, however they name it.
- */
-static int open_directory(struct hook *hook)
+int hook_open_directory(const char *its_path)
 {
 	char path[XDPCAP_PATH_MAX], target[XDPCAP_PATH_MAX], *slash, *end;
 	ssize_t n;
+	int fd;
 
-	strcpy(path, hook->path);
+	snprintf(path, sizeof(path), "%s", its_path);
 	for (int links = 0;; links++) {
 		slash = strrchr(path, '/');
 		if (!slash)
@@ -189,8 +186,8 @@ static int open_directory(struct hook *hook)
 	if (errno != EINVAL) /* not a link */
 		return -errno;
 	slash[slash == path] = '\0';
-	hook->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return hook->dir_fd < 0 ? -errno : 0;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 static int open_hook(struct hook *hook, const char *path, bool owned,
@@ -219,8 +216,9 @@ static int open_hook(struct hook *hook, const char *path, bool owned,
 	}
 	if (check_map(hook, owned, reply))
 		goto err_out;
-	err = open_directory(hook);
-	if (err) {
+	hook->dir_fd = hook_open_directory(hook->path);
+	if (hook->dir_fd < 0) {
+		err = hook->dir_fd;
 		hook_error(hook, reply,
 			   err == -EACCES ? XDPCAP_ERROR_PERMISSION : XDPCAP_ERROR,
 			   "cannot open the pin's directory: %s", strerror(-err));

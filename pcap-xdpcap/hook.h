@@ -57,6 +57,13 @@ int hook_open_any(struct hook *hook, const char *path,
 void hook_close(struct hook *hook);
 
 /*
+ * Open the directory that a pin itself is in, also if the path ends in a symbolic
+ * link to it: who uses the pin has one lock with all others, however they name it.
+ * Returns a descriptor, or a negative errno.
+ */
+int hook_open_directory(const char *path);
+
+/*
  * Take the lock that serialises attach, filter change and detach: flock() on
  * the directory of the pin. Waits for 20 seconds. Returns 0, or a negative
  * errno, EWOULDBLOCK if others held it all that time.

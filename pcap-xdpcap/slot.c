@@ -42,9 +42,6 @@
 /* Maps of dead captures that are kept open; what is above it is not. */
 #define KEPT_MAX 64
 
-/* The maps of a filter program, and some more than it has. */
-#define MAP_IDS_MAX 16
-
 /* A program found in a slot, and the maps by which it is known, -1 if it has none. */
 struct member {
 	enum slot_life life;
@@ -125,22 +122,26 @@ int slot_mark_alive(struct hook *hook, int chain_fd)
 	return fcntl(hook->dir_fd, F_SETLK, &lock) ? -errno : 0;
 }
 
+bool slot_is_marked(int dir_fd, __u32 map_id, pid_t *pid)
+{
+	struct flock lock = life_lock(F_WRLCK, map_id);
+
+	if (fcntl(dir_fd, F_GETLK, &lock) || lock.l_type == F_UNLCK)
+		return false;
+	*pid = lock.l_pid;
+	return true;
+}
+
 /*
  * Whether a capture has its lock; then pid gets the process that holds it, 0 if that
  * cannot be seen, or is this one.
  */
 static bool is_locked(const struct hook *hook, __u32 chain_id, pid_t *pid)
 {
-	struct flock lock = life_lock(F_WRLCK, chain_id);
-
 	*pid = 0;
 	/* our own lock is not in our way, and so is not told */
-	if (chain_id == hook->chain_id)
-		return true;
-	if (fcntl(hook->dir_fd, F_GETLK, &lock) || lock.l_type == F_UNLCK)
-		return false;
-	*pid = lock.l_pid;
-	return true;
+	return chain_id == hook->chain_id ||
+	       slot_is_marked(hook->dir_fd, chain_id, pid);
 }
 
 static void close_fd(int *fd)
@@ -233,7 +234,7 @@ static bool is_one_locked(const struct hook *hook, const __u32 *ids, __u32 n)
 static int look(const struct hook *hook, __u32 action, __u32 id, bool wait,
 		struct member *member)
 {
-	__u32 ids[MAP_IDS_MAX];
+	__u32 ids[SLOT_FILTER_MAPS_MAX];
 	struct bpf_prog_info info = {
 		.nr_map_ids = ARRAY_SIZE(ids),
 		.map_ids = (__u64)(unsigned long)ids,

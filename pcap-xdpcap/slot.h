@@ -15,11 +15,15 @@
 #ifndef XDPCAP_SLOT_H
 #define XDPCAP_SLOT_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <linux/types.h>
 
 #include "hook.h"
 #include "protocol.h"
+
+/* The maps of a filter program, and some more than it has. */
+#define SLOT_FILTER_MAPS_MAX 16
 
 struct slot {
 	__u32 action;
@@ -36,6 +40,13 @@ const char *slot_name(const struct hook *hook, __u32 action);
  * as this process lives and has the hook open. Returns 0, or a negative errno.
  */
 int slot_mark_alive(struct hook *hook, int chain_fd);
+
+/*
+ * Whether this map is the private PROG_ARRAY of a capture that another process has
+ * marked as alive, by a pin in this directory (hook_open_directory()); then pid gets
+ * that process, 0 if it cannot be seen.
+ */
+bool slot_is_marked(int dir_fd, __u32 map_id, pid_t *pid);
 
 /*
  * Find a place for one more capture on the action: remove what dead captures

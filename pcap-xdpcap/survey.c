@@ -304,7 +304,7 @@ static void add_filter(struct survey *survey, const struct bpf_prog_info *info,
 					.nr_maps = info->nr_map_ids };
 
 	if (strcmp(info->name, "xdpcap_filter") != 0 ||
-	    info->nr_map_ids > SURVEY_FILTER_MAPS)
+	    info->nr_map_ids > SLOT_FILTER_MAPS_MAX)
 		return;
 	memcpy(filter.maps, maps, filter.nr_maps * sizeof(maps[0]));
 	append(&survey->filters, &survey->nr_filters, FILTERS_MAX, &filter,
@@ -502,39 +502,31 @@ static void find_links(struct survey *survey)
  */
 
 /*
- * Whether a capture of this filter program has a lock on the directory. Its byte has
- * the number of a map, of which one the lock is is not looked for: that would take to
- * open them, which a PROG_ARRAY that is being emptied does not bear (see slot.c).
+ * Whether a capture of this filter program is marked as alive. By which of its maps is
+ * not looked for: that would take to open them, which a PROG_ARRAY that is being
+ * emptied does not bear (see slot.c).
  */
-static bool has_lock(int dir, const struct survey_filter *filter)
+static bool is_marked(int dir, const struct survey_filter *filter)
 {
-	for (__u32 i = 0; i < filter->nr_maps; i++) {
-		struct flock lock = { .l_type = F_WRLCK,
-				      .l_whence = SEEK_SET,
-				      .l_start = filter->maps[i],
-				      .l_len = 1 };
+	pid_t pid;
 
-		if (!fcntl(dir, F_GETLK, &lock) && lock.l_type != F_UNLCK)
+	for (__u32 i = 0; i < filter->nr_maps; i++)
+		if (slot_is_marked(dir, filter->maps[i], &pid))
 			return true;
-	}
 	return false;
 }
 
-/* Find the filters' captures that have a lock on the directory of the pin. */
+/* Find the filters' captures that are marked as alive by this pin. */
 static void find_living(struct survey *survey, const struct survey_hook *hook)
 {
-	const int len = (int)(strrchr(hook->path, '/') - hook->path);
-	char path[XDPCAP_PATH_MAX];
-	int dir;
+	const int dir = hook_open_directory(hook->path);
 
-	snprintf(path, sizeof(path), "%.*s/", len, hook->path);
-	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return;
 	for (size_t i = 0; i < survey->nr_filters; i++)
 		if (!survey->filters[i].alive)
 			survey->filters[i].alive =
-				has_lock(dir, &survey->filters[i]);
+				is_marked(dir, &survey->filters[i]);
 	close(dir);
 }
 

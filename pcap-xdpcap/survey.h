@@ -15,6 +15,7 @@
 #include <linux/types.h>
 
 #include "ring.h"
+#include "slot.h"
 
 /* A program that has the hook among its maps, other than a capture's. */
 struct survey_prog {
@@ -36,14 +37,11 @@ struct survey_link {
 	__u64 received; /* packets */
 };
 
-/* The most maps of a capture's filter program, and some more than it has. */
-#define SURVEY_FILTER_MAPS 16
-
 /* A capture's filter program. */
 struct survey_filter {
 	__u32 id;
 	bool alive; /* the capture is */
-	__u32 maps[SURVEY_FILTER_MAPS];
+	__u32 maps[SLOT_FILTER_MAPS_MAX];
 	__u32 nr_maps;
 };
 

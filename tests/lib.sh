@@ -322,17 +322,6 @@ wait_frames() {
 		fail "$1: $(count "$1") packets, not $2"
 }
 
-# wait_quiet NAME: until it has written nothing more for longer than tcpdump's packet
-# buffer timeout.
-wait_quiet() {
-	local before=-1 n
-
-	while n=$(count "$1") && [ "$n" != "$before" ]; do
-		before=$n
-		sleep 2
-	done
-}
-
 # frames NAME: what it has written, a packet a line; see frames.c.
 frames() {
 	"$BUILD/tests/frames" "$TMP/$1.pcap"
