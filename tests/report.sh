@@ -35,9 +35,9 @@ summary() {
 }
 
 # relay PREFIX COMMAND...: runs tests, whose lines are ours, with that before their
-# names.
+# names. If they do not come to their last line, it is a failure as well.
 relay() {
-	local prefix=$1 line
+	local prefix=$1 line ended=
 
 	shift
 	while IFS= read -r line; do
@@ -48,10 +48,11 @@ relay() {
 			line=${line#skip }
 			skipped "$prefix${line%% # *}" "${line#* # }"
 			;;
-		[0-9]*" passed, "*) ;;
+		[0-9]*" passed, "*) ended=1 ;;
 		*) echo "$line" ;;
 		esac
 	done < <("$@" 2>&1)
+	[ $ended ] || not_ok "${prefix}the tests have come to an end"
 }
 
 # run_functions [NAME...]: the functions test_NAME, those that are named or all, and
