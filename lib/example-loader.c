@@ -34,14 +34,62 @@ static int failed(const char *what, int err)
 	return 1;
 }
 
+/* Run the object's program until Ctrl-C. */
+static int run(struct bpf_object *object, const char *interface)
+{
+	struct bpf_program *program = bpf_object__next_program(object, NULL);
+	struct bpf_link *link;
+	sigset_t signals;
+	int caught;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	link = bpf_program__attach_xdp(program, (int)if_nametoindex(interface));
+	if (!link)
+		return failed(interface, -errno);
+	printf("%s runs %s\n", interface, bpf_program__name(program));
+	fflush(stdout);
+	sigwait(&signals, &caught);
+	bpf_link__destroy(link);
+	return 0;
+}
+
+/* Load the object with the hook for its map of that name, and run its program. */
+static int load(struct bpf_object *object, const char *interface,
+		const char *map_name, const char *path)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, map_name);
+	int fd, err, status;
+
+	if (!map)
+		return failed(map_name, -ENOENT);
+	fd = get_hook(map, path);
+	if (fd < 0)
+		return failed(path, fd);
+	err = xdpcap_hook_reuse(fd, object, map_name);
+	if (err) {
+		status = failed("the map is not such a hook", err);
+		goto out;
+	}
+	err = bpf_object__load(object);
+	if (err) {
+		status = failed("load", err);
+		goto out;
+	}
+	/* when the programs are loaded, for captures wait for that anyway */
+	err = xdpcap_hook_pin(fd, path);
+	status = err ? failed(path, err) : run(object, interface);
+out:
+	close(fd);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
-	struct bpf_program *program;
 	struct bpf_object *object;
-	struct bpf_link *link;
-	struct bpf_map *map;
-	sigset_t signals;
-	int fd, err, caught;
+	int status;
 
 	if (argc != 5) {
 		fputs("usage: loader INTERFACE OBJECT MAP HOOK\n", stderr);
@@ -50,38 +98,7 @@ int main(int argc, char **argv)
 	object = bpf_object__open(argv[2]);
 	if (!object)
 		return failed(argv[2], -errno);
-	map = bpf_object__find_map_by_name(object, argv[3]);
-	if (!map)
-		return failed(argv[3], -ENOENT);
-
-	fd = get_hook(map, argv[4]);
-	if (fd < 0)
-		return failed(argv[4], fd);
-	err = xdpcap_hook_reuse(fd, object, argv[3]);
-	if (err)
-		return failed("the map is not such a hook", err);
-	err = bpf_object__load(object);
-	if (err)
-		return failed("load", err);
-	/* when the programs are loaded, for captures wait for that anyway */
-	err = xdpcap_hook_pin(fd, argv[4]);
-	if (err)
-		return failed(argv[4], err);
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	program = bpf_object__next_program(object, NULL);
-	link = bpf_program__attach_xdp(program, (int)if_nametoindex(argv[1]));
-	if (!link)
-		return failed(argv[1], -errno);
-	printf("%s runs %s\n", argv[1], bpf_program__name(program));
-	fflush(stdout);
-	sigwait(&signals, &caught);
-
-	bpf_link__destroy(link);
+	status = load(object, argv[1], argv[3], argv[4]);
 	bpf_object__close(object);
-	close(fd);
-	return 0;
+	return status;
 }
