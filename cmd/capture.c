@@ -22,9 +22,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../pcap-xdpcap/clock.h"
 #include "pcapng.h"
 #include "stats.h"
 
@@ -34,9 +34,6 @@
 
 #define PREFIX "xdpcap:"
 #define BPFFS  "/sys/fs/bpf/"
-
-#define NS_PER_MS 1000000ull
-#define NS_PER_S  1000000000ull
 
 /*
  * A packet can be in its ring so much later, ns, than its timestamp says: the
@@ -75,14 +72,6 @@ static int output_failed(struct capture *capture)
 	if (capture->output.reader_gone)
 		return 0;
 	return failed(capture, "%s", capture->output.error);
-}
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
 const char *capture_action_name(const struct hook *hook, uint32_t action)
@@ -222,7 +211,7 @@ static int begin_file(struct capture *capture)
 
 	if (output_open(output))
 		return failed(capture, "%s", output->error);
-	capture->file_begin = now_ns(CLOCK_REALTIME);
+	capture->file_begin = clock_ns(CLOCK_REALTIME);
 	if (capture->options->pcap) {
 		output_add(output,
 			   pcap_header(output_room(output), capture->linktype,
@@ -262,7 +251,7 @@ static void add_statistics(struct capture *capture,
 		&capture->hooks[interface->hook].actions[interface->action];
 	const struct pcap_xdpcap_counters *now = &action->counters;
 	const struct pcap_xdpcap_counters *then = &action->file;
-	uint64_t end = now_ns(CLOCK_REALTIME);
+	uint64_t end = clock_ns(CLOCK_REALTIME);
 	struct pcapng_statistics block = {
 		.interface = interface->id,
 		.ts = end,
@@ -411,7 +400,7 @@ static struct hook *oldest(struct capture *capture)
 static int read_merged(struct capture *capture)
 {
 	uint64_t limit = capture->end == UINT64_MAX ?
-				 now_ns(CLOCK_REALTIME) - MARGIN :
+				 clock_ns(CLOCK_REALTIME) - MARGIN :
 				 UINT64_MAX;
 	struct hook *hook;
 	int n = 0;
@@ -499,7 +488,7 @@ static void on_signal(int signal)
 	if (signal == SIGUSR1) {
 		interrupt.report = 1;
 	} else if (!interrupt.caught) {
-		interrupt.time = now_ns(CLOCK_REALTIME);
+		interrupt.time = clock_ns(CLOCK_REALTIME);
 		interrupt.caught = 1;
 	}
 	(void)!write(interrupt.wake_fd, &one, sizeof(one));
@@ -536,7 +525,7 @@ struct timers {
 
 static void init_timers(struct timers *timers, const struct options *options)
 {
-	uint64_t now = now_ns(CLOCK_MONOTONIC);
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	timers->second = now + NS_PER_S;
 	timers->rotation = options->rotate_time ?
@@ -568,7 +557,7 @@ static int wait_for_packets(struct capture *capture,
 		{ .fd = interrupt.wake_fd, .events = POLLIN },
 		{ .fd = capture->output.is_pipe ? capture->output.fd : -1 },
 	};
-	uint64_t now = now_ns(CLOCK_MONOTONIC), due = timers->second;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), due = timers->second;
 	nfds_t n = 2;
 	int timeout, nap = INT_MAX;
 
@@ -604,7 +593,7 @@ static int wait_for_packets(struct capture *capture,
 /* What is due each second, and what else there is to do at a certain time. */
 static int run_timers(struct capture *capture, struct timers *timers, bool show)
 {
-	uint64_t now = now_ns(CLOCK_MONOTONIC), value;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), value;
 
 	if (now >= timers->second) {
 		timers->second += NS_PER_S;
@@ -628,7 +617,7 @@ static int run_timers(struct capture *capture, struct timers *timers, bool show)
 	if (interrupt.caught || now >= timers->end) {
 		look(capture);
 		capture->end = interrupt.caught ? interrupt.time :
-						  now_ns(CLOCK_REALTIME);
+						  clock_ns(CLOCK_REALTIME);
 	}
 	return 0;
 }

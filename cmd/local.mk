@@ -14,6 +14,7 @@ hook_sources = \
 	cmd/hook-main.h \
 	cmd/hook-netns.c \
 	cmd/hook-netns.h \
+	pcap-xdpcap/clock.h \
 	pcap-xdpcap/hook.c \
 	pcap-xdpcap/hook.h \
 	pcap-xdpcap/privileges.c \

@@ -6,10 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
-#define NS_PER_S 1000000000ull
+#include "../pcap-xdpcap/clock.h"
 
 /* Of a longer path, the end. */
 #define NAME_MAX_SHOWN 40
@@ -20,14 +19,6 @@ static struct {
 	uint64_t time; /* ns, CLOCK_MONOTONIC */
 	uint64_t seen[HOOKS_MAX][ACTIONS_MAX], packets[HOOKS_MAX][ACTIONS_MAX];
 } last;
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 /* A line that is wider than the terminal would be two, and the count wrong. */
 static unsigned int columns(void)
@@ -87,7 +78,7 @@ static int name_width(const struct capture *capture)
 
 static void print_table(const struct capture *capture, bool terminal, bool rates)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	uint64_t ns = now - last.time;
 	char line[512];
 	int len, width = name_width(capture);
@@ -133,7 +124,7 @@ static void print_table(const struct capture *capture, bool terminal, bool rates
 
 void stats_begin(void)
 {
-	last.time = now_ns();
+	last.time = clock_ns(CLOCK_MONOTONIC);
 }
 
 void stats_show(const struct capture *capture)

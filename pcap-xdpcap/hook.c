@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -20,6 +22,8 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+
+#include "clock.h"
 
 /*
  * How long to wait for others that change the same hook, ms. One that leaves all
@@ -36,9 +40,6 @@
 #define LOCK_PAUSE_NS      10000000
 #define LOCK_LONG          1000
 #define LOCK_LONG_PAUSE_NS 1000000
-
-/* Symbolic links that the kernel follows (MAXSYMLINKS, include/linux/namei.h). */
-#define LINKS_MAX 40
 
 int hook_error(const struct hook *hook, struct xdpcap_reply *reply,
 	       enum xdpcap_status status, const char *format, ...)
@@ -161,32 +162,15 @@ static int check_map(struct hook *hook, bool owned, struct xdpcap_reply *reply)
 	return 0;
 }
 
-int hook_open_directory(const char *its_path)
+int hook_open_directory(const char *path)
 {
-	char path[XDPCAP_PATH_MAX], target[XDPCAP_PATH_MAX], *slash, *end;
-	ssize_t n;
+	char pin[PATH_MAX];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s", its_path);
-	for (int links = 0;; links++) {
-		slash = strrchr(path, '/');
-		if (!slash)
-			return -ENOENT;
-		n = readlink(path, target, sizeof(target));
-		if (n < 0)
-			break;
-		end = target[0] == '/' ? path : slash + 1;
-		if (links == LINKS_MAX)
-			return -ELOOP;
-		if (end + n >= path + sizeof(path))
-			return -ENAMETOOLONG;
-		memcpy(end, target, n);
-		end[n] = '\0';
-	}
-	if (errno != EINVAL) /* not a link */
+	if (!realpath(path, pin))
 		return -errno;
-	slash[slash == path] = '\0';
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*(strrchr(pin, '/') + 1) = '\0';
+	fd = open(pin, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -251,24 +235,16 @@ void hook_close(struct hook *hook)
 	hook->dir_fd = -1;
 }
 
-static long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
 int hook_lock(const struct hook *hook)
 {
-	const long long begin = now_ms();
+	const uint64_t begin = clock_ns(CLOCK_MONOTONIC);
 	struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
-	long long waited;
+	uint64_t waited;
 
 	while (flock(hook->dir_fd, LOCK_EX | LOCK_NB)) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
-		waited = now_ms() - begin;
+		waited = (clock_ns(CLOCK_MONOTONIC) - begin) / NS_PER_MS;
 		if (waited > LOCK_PATIENCE)
 			return -EWOULDBLOCK;
 		if (waited > LOCK_LONG)

@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 #include <linux/if_link.h>
 #include <linux/magic.h>
@@ -24,6 +23,7 @@
 
 #include <bpf/bpf.h>
 
+#include "clock.h"
 #include "hook.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -38,18 +38,10 @@
 #define LINKS_MAX   4096
 #define FILTERS_MAX 4096
 
-static long long now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
 /* Whether it is time to stop. */
 static bool over(struct survey *survey)
 {
-	if (!survey->cut_short && now() > survey->deadline)
+	if (!survey->cut_short && clock_ns(CLOCK_MONOTONIC) > survey->deadline)
 		survey->cut_short = true;
 	return survey->cut_short;
 }
@@ -611,7 +603,7 @@ void survey_make(struct survey *survey, const char *path, int ms)
 	struct stat st;
 
 	memset(survey, 0, sizeof(*survey));
-	survey->deadline = now() + ms * 1000000LL;
+	survey->deadline = clock_ns(CLOCK_MONOTONIC) + ms * NS_PER_MS;
 	if (path && !stat(path, &st))
 		look_at_pin(survey, path, &st);
 	find_hooks(survey);

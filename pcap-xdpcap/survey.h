@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <net/if.h>
 #include <linux/bpf.h>
 #include <linux/types.h>
@@ -73,7 +74,7 @@ struct survey {
 	bool progs_known; /* or nr_progs and nr_links are 0 throughout */
 	bool cut_short;   /* there was more than the limits allow */
 	/* the survey's own */
-	long long deadline; /* CLOCK_MONOTONIC, ns */
+	uint64_t deadline; /* CLOCK_MONOTONIC, ns */
 	size_t files;
 };
 
