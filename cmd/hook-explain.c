@@ -103,6 +103,15 @@ static void find_kind(struct subject *subject, const struct hook *hook)
 	}
 }
 
+static bool uses_hook(const struct survey_hook *hook, unsigned int netns,
+		      int index)
+{
+	for (size_t i = 0; i < hook->nr_links; i++)
+		if (hook->links[i].netns == netns && hook->links[i].index == index)
+			return true;
+	return false;
+}
+
 /* The interfaces of a network namespace that run the hook's programs. */
 struct receivers {
 	const struct survey_hook *hook;
@@ -113,12 +122,9 @@ struct receivers {
 static bool add_received(void *argument, const struct survey_link *link)
 {
 	struct receivers *receivers = argument;
-	const struct survey_hook *hook = receivers->hook;
 
-	for (size_t i = 0; i < hook->nr_links; i++)
-		if (hook->links[i].netns == receivers->netns &&
-		    hook->links[i].index == link->index)
-			receivers->packets += link->received;
+	if (uses_hook(receivers->hook, receivers->netns, link->index))
+		receivers->packets += link->received;
 	return true;
 }
 
@@ -321,16 +327,6 @@ static void remark_on_other_maps(struct subject *subject)
 		remark_on_program(subject, id);
 }
 
-static bool uses_hook(const struct survey_hook *hook,
-		      const struct survey_link *link)
-{
-	for (size_t i = 0; i < hook->nr_links; i++)
-		if (hook->links[i].netns == link->netns &&
-		    hook->links[i].index == link->index)
-			return true;
-	return false;
-}
-
 /*
  * The findings.
  */
@@ -516,7 +512,9 @@ static void describe_links(const struct subject *subject)
 		title = "";
 	}
 	for (size_t i = 0; i < survey->nr_links; i++) {
-		if (uses_hook(hook, &survey->links[i]) || ++others > OTHERS_MAX)
+		if (uses_hook(hook, survey->links[i].netns,
+			      survey->links[i].index) ||
+		    ++others > OTHERS_MAX)
 			continue;
 		describe_link(subject, &survey->links[i], title, false);
 		title = "";
