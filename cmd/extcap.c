@@ -336,24 +336,24 @@ static const char *join_actions(const struct request *request)
 	return option;
 }
 
-/* As if it had been: xdpcap OPTION... --hook PATH [--actions=LIST] - FILTER */
+/* As if it had been: xdpcap OPTION... [--actions=LIST] --hook PATH - FILTER */
 static int parse_capture(struct options *options, const struct request *request,
 			 const char *path)
 {
 	const char *filter = request->filter ? request->filter : "";
 	const char *actions = join_actions(request);
-	const char *added[] = { "--hook", path, actions, "-", filter };
+	const char *added[] = { "--hook", path, "-", filter, NULL };
 	int n = request->nrest, status;
 
 	/* also to end it, so that Wireshark says what is wrong, and not that */
 	status = open_fifo(request->fifo);
 	if (status != -1)
 		return status;
+	if (*actions)
+		request->rest[n++] = (char *)actions;
 	for (size_t i = 0; i < sizeof(added) / sizeof(added[0]); i++)
-		if (added[i] != actions || *actions)
-			request->rest[n++] = (char *)added[i];
-	request->rest[n] = NULL;
-	return options_parse(options, n, request->rest);
+		request->rest[n++] = (char *)added[i];
+	return options_parse(options, n - 1, request->rest);
 }
 
 static int answer(struct options *options, const struct request *request)
